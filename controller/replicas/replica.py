@@ -29,9 +29,13 @@ SETTLE_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 1.0
 """How long a leader that hands over waits for its supervisor, which writes nothing any more after that."""
 
+LINGER_SECONDS: Final = 5.0
+"""How long a replica that was told to end passes requests on: nodes learn some time later that the Service
+leads to it no longer."""
+
 _NEXT_LEADER_SECONDS: Final = 3.0
-_LINGER_SECONDS: Final = 2.0
-"""How long a former leader passes requests on: about as long as a Service may still send it some."""
+_HELD_SECONDS: Final = 2.0
+"""How long requests that were held may take once there is a next leader."""
 
 _LOOK_SECONDS: Final = 0.02
 _STALL_SECONDS: Final = 5.0
@@ -276,12 +280,13 @@ class Replica:
     async def close(self) -> None:
         """Accept no more sessions here, and let another replica take over if this one leads.
 
-        Requests that arrive meanwhile are passed on to the next leader. Harmless when repeated.
+        Whether it has led or stood by, the Service still leads to it for a while. Requests that arrive
+        meanwhile are passed on to the leader. Harmless when repeated.
         """
         if self._is_leaving:
             return
         self._is_leaving = True
-        has_led = self._leadership.is_leading
+        until = asyncio.get_running_loop().time() + LINGER_SECONDS
         await self._supervisor.close()
         # Without waiting for rooms to be closed, which their provider may take its time for.
         await self._leadership.hand_over()
@@ -291,16 +296,17 @@ class Replica:
         if self._supervising is not None:
             self._supervising.cancel()
             await asyncio.wait([self._supervising], timeout=_STOP_SECONDS)
-        if has_led:
-            await self._linger()
+        await self._linger(until)
         self.has_left = True
         if (address := self._leadership.leader_address) is not None:
             self._link.end_long_ones(address)
         self._changed.wake()
 
-    async def _linger(self) -> None:
+    async def _linger(self, until: float) -> None:
+        """Pass requests on until this time of the event loop, and until a next leader has those that wait."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_NEXT_LEADER_SECONDS):
                 while self._leadership.leader_address is None:
                     await self._leadership.changed()
-                await asyncio.sleep(_LINGER_SECONDS)
+        remaining = until - asyncio.get_running_loop().time()
+        await asyncio.sleep(max(remaining, _HELD_SECONDS))

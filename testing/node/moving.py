@@ -35,6 +35,22 @@ async def ready_pod(
     return pod
 
 
+async def ready_pods(cluster: NodeCluster, name: str, count: int, image: str = "") -> list[dict[str, Any]]:
+    """The pods of this name once this many are ready, with this image if given, and all others gone."""
+
+    def are_they(pods: dict[str, Any]) -> bool:
+        found = pods["items"]
+        return len(found) == count and all(
+            "deletionTimestamp" not in pod["metadata"]
+            and is_ready(pod)
+            and image in ("", pod["spec"]["containers"][0]["image"])
+            for pod in found
+        )
+
+    pods: list[dict[str, Any]] = (await cluster.until(f"{PODS}{name}", are_they))["items"]
+    return pods
+
+
 def is_ready(pod: dict[str, Any]) -> bool:
     conditions = pod["status"].get("conditions", [])
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

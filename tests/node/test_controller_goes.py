@@ -13,7 +13,8 @@ import yaml
 
 from sandbox.voice import Voice
 from testing.builds.images import image_name
-from testing.node.moving import CONTROLLER, ready_pod, until_back
+from testing.node.asking import asking, learning_late
+from testing.node.moving import CONTROLLER, ready_pod, ready_pods, until_back
 from testing.node.node_cluster import NodeCluster
 from testing.node.site import (
     OVERLAY_NAMESPACE,
@@ -29,6 +30,9 @@ from testing.node.worker import run
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{OVERLAY_NAMESPACE}/deployments/podline"
 CONFIGURATIONS = f"/api/v1/namespaces/{OVERLAY_NAMESPACE}/configmaps"
 NEXT_IMAGE = "docker.io/library/podline-controller:next"
+LEAST_REQUESTS = 100
+"""Any update takes longer than that many."""
+
 NEXT_TEMPLATE = "example.com/template"
 SHIPPED_ANNOTATIONS = ("cluster-autoscaler.kubernetes.io/safe-to-evict", "karpenter.sh/do-not-disrupt")
 
@@ -36,10 +40,12 @@ SHIPPED_ANNOTATIONS = ("cluster-autoscaler.kubernetes.io/safe-to-evict", "karpen
 @pytest.fixture
 async def put_back(installed: NodeCluster) -> AsyncIterator[None]:
     """At the end the controller's Deployment is again what it was."""
-    template = (await installed.api("GET", DEPLOYMENT))["spec"]["template"]
+    spec = (await installed.api("GET", DEPLOYMENT))["spec"]
     configurations = await configuration_names(installed)
     yield
-    change = [{"op": "replace", "path": "/spec/template", "value": template}]
+    change = [
+        {"op": "replace", "path": f"/spec/{name}", "value": spec[name]} for name in ("template", "replicas")
+    ]
     await installed.api("PATCH", DEPLOYMENT, change, "application/json-patch+json")
     await until_rolled_out(installed, OVERLAY_NAMESPACE)
     for name in await configuration_names(installed) - configurations:
@@ -82,18 +88,27 @@ async def test_a_call_goes_on_when_the_controllers_process_is_killed(site: NodeS
 
 
 @pytest.mark.usefixtures("put_back")
-async def test_a_call_goes_on_when_the_controller_is_updated(
+async def test_an_update_of_two_controllers_interrupts_no_call_and_fails_no_request(
     site: NodeSite, voice: Voice, next_image: str
 ) -> None:
-    controller = await ready_pod(site.cluster, CONTROLLER)
+    await site.kubectl("scale", "deployment/podline", "--replicas=2")
     async with talking(site, voice) as call:
-        await site.kubectl("set", "image", "deployment/podline", f"controller={next_image}")
-        updated = await until_back(site, controller)
+        await ready_pods(site.cluster, CONTROLLER, 2)
+        async with (
+            learning_late(site.cluster, CONTROLLER),
+            asking(site, "during-update") as requests,
+        ):
+            await site.kubectl("set", "image", "deployment/podline", f"controller={next_image}")
+            await ready_pods(site.cluster, CONTROLLER, 2, next_image)
         await call.is_found_again()
         await call.asks()
 
     await call.is_on_record()
-    assert updated["spec"]["containers"][0]["image"] == next_image
+    assert len(await site.pods("during-update")) == 1
+    await site.stop("during-update")
+    await site.until_over("during-update")
+    assert requests.sent > LEAST_REQUESTS
+    assert not requests.failures, str(requests)
 
 
 @pytest.mark.usefixtures("put_back")

@@ -300,6 +300,17 @@ async def test_a_former_leader_passes_on_what_it_is_sent_until_it_exits() -> Non
 
 
 @at_once
+async def test_a_standby_that_leaves_passes_on_what_it_is_sent_until_it_exits() -> None:
+    async with door() as at:
+        await at.stand.follows()
+        leaving = asyncio.create_task(at.stand.replica.close())
+        await asyncio.sleep(1)
+
+        assert (await at.ask()).body == OTHER.encode()
+        await leaving
+
+
+@at_once
 async def test_a_leader_that_can_not_renew_holds_requests_until_it_can() -> None:
     async with door() as at:
         await at.stand.leads()

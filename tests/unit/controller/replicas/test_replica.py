@@ -9,7 +9,12 @@ import pytest
 from controller.core.errors import RuntimeUnavailable
 from controller.core.leadership import TakeoverCause
 from controller.core.start_request import StartRequest
-from controller.replicas.replica import CHECK_SECONDS, LEADERLESS_SECONDS, SETTLE_SECONDS
+from controller.replicas.replica import (
+    CHECK_SECONDS,
+    LEADERLESS_SECONDS,
+    LINGER_SECONDS,
+    SETTLE_SECONDS,
+)
 from controller.supervision.room_keeper import SWEEP_SECONDS
 from podline.contract.messages import BotTimeline, Report
 from podline.contract.reasons import Phase, Reason
@@ -349,6 +354,20 @@ async def test_a_leader_that_leaves_hands_over_and_stays_until_the_next_one_lead
 
 
 @at_once
+async def test_a_leader_that_leaves_stays_while_the_service_may_lead_to_it() -> None:
+    async with standing() as stand:
+        await stand.leads()
+        leaving = asyncio.create_task(stand.replica.close())
+        await stand.until(lambda: stand.leadership.was_handed_over)
+        stand.leadership.follows(OTHER)
+        await passes(LINGER_SECONDS - 1)
+        assert not stand.replica.has_left
+
+        await leaving
+        assert stand.replica.has_left
+
+
+@at_once
 async def test_a_leader_that_leaves_does_not_wait_long_for_a_next_one() -> None:
     async with standing() as stand:
         await stand.leads()
@@ -370,14 +389,18 @@ async def test_a_leader_that_leaves_serves_nothing_any_more() -> None:
 
 
 @at_once
-async def test_a_standby_that_leaves_stands_back_and_goes_at_once() -> None:
+async def test_a_standby_that_leaves_stands_back_and_stays_while_the_service_may_lead_to_it() -> None:
     async with standing() as stand:
         await stand.follows()
-        began = asyncio.get_running_loop().time()
-        await stand.replica.close()
-
+        leaving = asyncio.create_task(stand.replica.close())
+        await passes(LINGER_SECONDS - 1)
         assert stand.leadership.was_handed_over
-        assert asyncio.get_running_loop().time() - began < 1
+        assert not stand.replica.has_left
+        assert not leaving.done()
+
+        await passes(2)
+        assert leaving.done()
+        assert stand.replica.has_left
         assert stand.replica.not_ready_reason() == LEAVING
         assert (stand.link.ended, stand.link.broken_off) == ([OTHER], [])
 
