@@ -22,6 +22,7 @@ from scripts.benchmarks.faults.auditor import Defect, Effect, audit, effects, st
 from scripts.benchmarks.faults.catalogue import LAUNCHES, SiteFault, Stroke, faults_for
 from scripts.benchmarks.faults.evidence import Evidence, read_evidence
 from scripts.benchmarks.faults.plan import FaultPlan
+from scripts.benchmarks.faults.real_bot import real_processes
 from scripts.benchmarks.faults.site import SiteUnderFaults, fault_site, noted, start_callers
 from scripts.benchmarks.running.results import Results
 from scripts.benchmarks.running.run import BenchRun
@@ -115,7 +116,10 @@ async def _until_rest(site: SiteUnderFaults, doing: Any) -> dict[str, Any]:
         left = await _left(site)
         if left["is_at_rest"] or loop.time() > deadline:
             return left
-        doing(f"left: {left['unrecorded']} unrecorded, {len(left['pods'])} pods, {len(left['rooms'])} rooms")
+        doing(
+            f"left: {left['unrecorded']} unrecorded, {len(left['pods'])} pods, {len(left['rooms'])} rooms, "
+            f"{len(left['processes'])} processes"
+        )
         await asyncio.sleep(3)
 
 
@@ -131,10 +135,12 @@ async def _left(site: SiteUnderFaults) -> dict[str, Any]:
     names = {job["name"] for job in jobs}
     owned = [{"name": each["name"], "owner": each["ownerReferences"][0]["name"]} for each in secrets]
     rooms = sorted(room["name"] for room in await site.rooms_left())
+    processes = sorted(real_processes(site.real_directory))
     return {
         "is_at_rest": not unrecorded
         and not pods
         and not rooms
+        and not processes
         and all(each["owner"] in names for each in owned),
         "unrecorded": len(unrecorded),
         "jobs": [
@@ -148,6 +154,7 @@ async def _left(site: SiteUnderFaults) -> dict[str, Any]:
         "pods": [{"name": pod["metadata"]["name"], "phase": pod["status"].get("phase", "")} for pod in pods],
         "secrets": owned,
         "rooms": rooms,
+        "processes": processes,
     }
 
 
@@ -176,6 +183,7 @@ def plan_of(run: BenchRun) -> FaultPlan:
         replicas=int(options.get("replicas") or 2),
         seed=run.seed,
         pause_seconds=3.0 if run.is_small else 10.0,
+        real=2 if run.is_small else 8,
         only=tuple(filter(None, str(options.get("only", "")).split(","))),
     )
 
@@ -204,6 +212,7 @@ def rows(found: Evidence, findings: list[Defect]) -> list[tuple[str, str, str]]:
     return [
         ("sessions", f"{len(found.jobs):,}", ""),
         ("bots", f"{len(found.bots):,}, {sum(bot.acks for bot in found.bots):,} batches", ""),
+        ("real bots", _real_bots(found), ""),
         *((f"audit: {check}", f"{by_check[check]:,}", "0") for check in checks),
         ("ends", ", ".join(f"{reason} {count}" for reason, count in ended.most_common()), ""),
         *((f"starts {name}", f"{count:,}", "") for name, count in starts(found).most_common()),
@@ -212,6 +221,13 @@ def rows(found: Evidence, findings: list[Defect]) -> list[tuple[str, str, str]]:
         *_weights(found),
         *_by_fault(found, felt),
     ]
+
+
+def _real_bots(found: Evidence) -> str:
+    real = [bot for bot in found.bots if bot.is_real]
+    ends = Counter(bot.kind.replace("_", " ") or "not ended" for bot in real)
+    counts = "".join(f", {count} {end}" for end, count in ends.most_common())
+    return f"{len(real):,}{counts}; {sum(bot.acks for bot in real):,} batches"
 
 
 CRASHES: Final = ("leader killed", "leader paused for 15 s")

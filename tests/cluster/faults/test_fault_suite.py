@@ -32,6 +32,7 @@ async def test_no_fault_makes_a_duplicate_or_leaves_an_orphan(tmp_path: Path) ->
 
     assert len(found.jobs) > plan.live, "hardly any session was started"
     assert found.faults, "no fault struck"
+    assert any(bot.is_real and bot.acks for bot in found.bots), "no real bot reported"
     findings = audit(found)
     print("\n".join(map(str, findings)))  # noqa: T201 - likewise
     broken = [each for each in findings if each.check not in NOT_HELD]
