@@ -23,7 +23,13 @@ from scripts.benchmarks.faults.catalogue import LAUNCHES, SiteFault, Stroke, fau
 from scripts.benchmarks.faults.evidence import Evidence, read_evidence
 from scripts.benchmarks.faults.plan import FaultPlan
 from scripts.benchmarks.faults.real_bot import real_processes
-from scripts.benchmarks.faults.site import SiteUnderFaults, fault_site, noted, start_callers
+from scripts.benchmarks.faults.site import (
+    SiteUnderFaults,
+    fault_site,
+    noted,
+    replica_user,
+    start_callers,
+)
 from scripts.benchmarks.running.results import Results
 from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import SECONDS, Table, percentile
@@ -219,6 +225,7 @@ def rows(found: Evidence, findings: list[Defect]) -> list[tuple[str, str, str]]:
         *_takeovers(found, felt),
         *_gaps(found),
         *_weights(found),
+        *_leaders_weight(found),
         *_by_fault(found, felt),
     ]
 
@@ -280,6 +287,26 @@ def _weights(found: Evidence) -> list[tuple[str, str, str]]:
             text = f"{sum(cores) / len(cores):.2f} (most {max(cores):.2f})"
             result.append((f"{replica}: cores", text, ""))
     return result
+
+
+def _leaders_weight(found: Evidence) -> list[tuple[str, str, str]]:
+    """Return what whoever led weighed in the first and the last quarter of the time, and the ratio."""
+    terms = [(each.at, each.user if each.holder else "") for each in found.leaders]
+    weights = [
+        line["megabytes"]
+        for line in found.site
+        if line["kind"] == "sample" and replica_user(line["replica"]) == _leader_at(line["at"], terms)
+    ]
+    quarter = len(weights) // 4
+    if not quarter:
+        return []
+    first, last = sum(weights[:quarter]) / quarter, sum(weights[-quarter:]) / quarter
+    text = f"{first:.0f}, {last:.0f} ({last / first:.2f} times)"
+    return [("leader: MB in the first and the last quarter of the time", text, "flat")]
+
+
+def _leader_at(moment: float, terms: list[tuple[float, str]]) -> str:
+    return next((user for at, user in reversed(terms) if at <= moment), "")
 
 
 def _by_fault(found: Evidence, felt: list[Effect]) -> list[tuple[str, str, str]]:
