@@ -233,8 +233,8 @@ def rows(found: Evidence, findings: list[Defect]) -> list[tuple[str, str, str]]:
 def _real_bots(found: Evidence) -> str:
     real = [bot for bot in found.bots if bot.is_real]
     ends = Counter(bot.kind.replace("_", " ") or "not ended" for bot in real)
-    counts = "".join(f", {count} {end}" for end, count in ends.most_common())
-    return f"{len(real):,}{counts}; {sum(bot.acks for bot in real):,} batches"
+    counts = ", ".join(f"{count} {end}" for end, count in ends.most_common())
+    return f"{counts or 0}; {sum(bot.acks for bot in real):,} batches"
 
 
 CRASHES: Final = ("leader killed", "leader paused for 15 s")

@@ -36,9 +36,7 @@ class _Spec(msgspec.Struct, rename="camel"):
     containers: list[_Container] = []
 
 
-class Meta(msgspec.Struct, rename="camel"):
-    """As much of an object's metadata as is needed."""
-
+class _Meta(msgspec.Struct, rename="camel"):
     name: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
@@ -49,7 +47,7 @@ class Meta(msgspec.Struct, rename="camel"):
 class PlayedPod(msgspec.Struct):
     """As much of a pod as its bot needs."""
 
-    metadata: Meta
+    metadata: _Meta
     spec: _Spec = msgspec.field(default_factory=_Spec)
     status: _State = msgspec.field(default_factory=_State)
 
@@ -70,7 +68,7 @@ class PlayedPod(msgspec.Struct):
 class PodList(msgspec.Struct):
     """An answer to a list request."""
 
-    metadata: Meta
+    metadata: _Meta
     items: list[PlayedPod] = []
 
 
