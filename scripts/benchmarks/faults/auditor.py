@@ -30,6 +30,8 @@ NEVER_STARTED: Final = frozenset(
 )
 KILLED: Final = {"exit-137": "vanished", "out-of-memory": "out_of_memory", "exit-1": "crashed"}
 """The reason of a bot that was killed in this way."""
+NOT_ITS_OWN: Final = frozenset({"", "running", "terminated", "stopped"})
+"""What a final report says of a call that goes on, or that somebody else ends."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,9 @@ def true_reasons(
     match bot.kind:
         case "killed":
             true.add(KILLED[bot.end["how"]])
-        case "ended" if bot.end["reason"] not in ("terminated", "stopped"):
+            # A real one may have decided its end a moment before.
+            true |= {bot.end.get("said", "")} - NOT_ITS_OWN
+        case "ended" if bot.end["reason"] not in NOT_ITS_OWN:
             true.add(bot.end["reason"])
     return true
 

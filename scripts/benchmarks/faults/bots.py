@@ -8,7 +8,6 @@ line: `kill` bots, `lose` the machines of nodes, let nodes be `deaf` to the API 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import random
 import ssl
@@ -23,6 +22,8 @@ import aiohttp
 import msgspec
 
 from scripts.benchmarks.faults.lines import LineLog
+from scripts.benchmarks.faults.pods import PlayedPod, PodEvent, PodList
+from scripts.benchmarks.faults.real_bot import RealBot
 from scripts.benchmarks.faults.scripted_bot import Identity, ScriptedBot
 
 LAUNCH: Final = "podline.dev/launch-id"
@@ -33,7 +34,7 @@ PAUSE_SECONDS: Final = 0.3
 
 
 class BotsConfiguration(msgspec.Struct, frozen=True):
-    """What one process is told: its share is `index` of `of`."""
+    """What one process is told: its share is `index` of `of`, and it runs `real` bots at a time at most."""
 
     api: str
     token: str
@@ -42,62 +43,11 @@ class BotsConfiguration(msgspec.Struct, frozen=True):
     log: str
     index: int
     of: int
+    real: int
+    real_directory: str
     seed: int
     life_seconds: float
     report_seconds: float
-
-
-class _State(msgspec.Struct):
-    phase: str = ""
-
-
-class _Variable(msgspec.Struct):
-    name: str
-    value: str = ""
-
-
-class _SecretRef(msgspec.Struct):
-    name: str = ""
-
-
-class _Source(msgspec.Struct, rename="camel"):
-    secret_ref: _SecretRef | None = None
-
-
-class _Container(msgspec.Struct, rename="camel"):
-    env: list[_Variable] = []
-    env_from: list[_Source] = []
-
-
-class _Spec(msgspec.Struct, rename="camel"):
-    node_name: str = ""
-    containers: list[_Container] = []
-
-
-class _Meta(msgspec.Struct, rename="camel"):
-    name: str = ""
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    deletion_timestamp: str | None = None
-    resource_version: str = ""
-
-
-class PlayedPod(msgspec.Struct):
-    """As much of a pod as its bot needs."""
-
-    metadata: _Meta
-    spec: _Spec = msgspec.field(default_factory=_Spec)
-    status: _State = msgspec.field(default_factory=_State)
-
-
-class _List(msgspec.Struct):
-    metadata: _Meta
-    items: list[PlayedPod] = []
-
-
-class _Event(msgspec.Struct):
-    type: str
-    object: msgspec.Raw
 
 
 class Bots:
@@ -106,7 +56,7 @@ class Bots:
     def __init__(self, configuration: BotsConfiguration) -> None:
         self.configuration = configuration
         self.log = LineLog(Path(configuration.log))
-        self.bots: dict[str, tuple[ScriptedBot, asyncio.Task[None]]] = {}
+        self.bots: dict[str, tuple[ScriptedBot | RealBot, asyncio.Task[None]]] = {}
         self.deaf: set[str] = set()
         self.lost: set[str] = set()
         self.is_finishing = False
@@ -154,15 +104,17 @@ class Bots:
                         bot.shorten(self._rng.uniform(0, seconds))
 
     def _kill(self, count: int, how: str) -> None:
-        """End some at once, without a word, as the kernel does; then let their kubelet find out."""
-        chosen = self._rng.sample(sorted(self.bots), min(count, len(self.bots)))
-        for launch in chosen:
-            bot, _ = self.bots[launch]
+        """End some at once, without a word, as the kernel does, a real one too; then let kubelets know."""
+        here = sorted(launch for launch, (bot, _) in self.bots.items() if not bot.is_leaving)
+        chosen = self._rng.sample(here, min(count, len(here)))
+        real = [launch for launch in here if isinstance(self.bots[launch][0], RealBot)]
+        for launch in {*chosen, *self._rng.sample(real, min(1, len(real)))}:
+            self._spawn(self._found_dead(*self.bots[launch], how))
             self._die(launch, "killed", how=how)
-            marks = {"fate.test/end": how}
-            if (report := bot.last_report()) is not None:
-                marks["fate.test/final-report"] = json.dumps(report)
-            self._spawn(self._annotate(bot.identity.pod, marks))
+
+    async def _found_dead(self, bot: ScriptedBot | RealBot, task: asyncio.Task[None], how: str) -> None:
+        await asyncio.wait([task])
+        await self._mark(bot.identity.pod, bot.last_report(), {"fate.test/end": how})
 
     def _lose(self, nodes: set[str]) -> None:
         for launch, (bot, _) in list(self.bots.items()):
@@ -196,7 +148,7 @@ class Bots:
             timeout=aiohttp.ClientTimeout(total=30),
         ) as answer:
             answer.raise_for_status()
-            found = msgspec.json.decode(await answer.read(), type=_List)
+            found = msgspec.json.decode(await answer.read(), type=PodList)
         names = {pod.metadata.labels.get(LAUNCH, "") for pod in found.items}
         for pod in found.items:
             self._changed(pod)
@@ -212,7 +164,7 @@ class Bots:
         async with self._api.get(self._pods, params=query, timeout=limit) as answer:
             answer.raise_for_status()
             async for line in _lines(answer):
-                event = msgspec.json.decode(line, type=_Event)
+                event = msgspec.json.decode(line, type=PodEvent)
                 if event.type == "ERROR":
                     return
                 pod = msgspec.json.decode(event.object, type=PlayedPod)
@@ -254,38 +206,59 @@ class Bots:
 
     async def _begin(self, pod: PlayedPod, launch: str) -> None:
         """Start the bot with its Secret, which a kubelet waits for."""
-        container = pod.spec.containers[0]
-        variables = {each.name: each.value for each in container.env}
-        name = next(each.secret_ref.name for each in reversed(container.env_from) if each.secret_ref)
-        data = await self._secret(name)
-        if data is None:
+        secret = await self._secret(pod.secret)
+        if secret is None:
             self.log.write("no_secret", launch=launch, session=pod.metadata.annotations.get(SESSION, ""))
             return
-        identity = Identity(
-            launch=launch,
-            session=pod.metadata.annotations.get(SESSION, ""),
-            pod=pod.metadata.name,
-            node=pod.spec.node_name,
-            url=variables["PODLINE_CONTROLLER_URL"],
-            token=base64.b64decode(data["PODLINE_LAUNCH_TOKEN"]).decode(),
-        )
         life = min(self._rng.expovariate(1 / self.configuration.life_seconds), 1500)
         if self.is_finishing:
             life = min(life, self._rng.uniform(0, 5))
+        rng = random.Random(self._rng.random())  # noqa: S311 - likewise
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=3)) as http:
-            bot = ScriptedBot(
-                identity=identity,
-                http=http,
-                log=self.log,
-                leave=lambda reason, report, code: self._leave(identity.pod, reason, report, code),
-                life_seconds=max(1.0, life),
-                report_seconds=self.configuration.report_seconds,
-                rng=random.Random(self._rng.random()),  # noqa: S311 - likewise
-            )
+            bot = self._bot(pod, pod.environment(secret), max(1.0, life), rng, http)
             task = asyncio.create_task(bot.run())
             self.bots[launch] = bot, task
             await asyncio.gather(task, return_exceptions=True)
             self.bots.pop(launch, None)
+
+    def _bot(
+        self,
+        pod: PlayedPod,
+        variables: dict[str, str],
+        life: float,
+        rng: random.Random,
+        http: aiohttp.ClientSession,
+    ) -> ScriptedBot | RealBot:
+        """Make a real bot as long as there are too few, else a scripted one."""
+        name = pod.metadata.name
+        identity = Identity(
+            launch=variables["PODLINE_LAUNCH_ID"],
+            session=pod.metadata.annotations.get(SESSION, ""),
+            pod=name,
+            node=pod.spec.node_name,
+            url=variables["PODLINE_CONTROLLER_URL"],
+            token=variables["PODLINE_LAUNCH_TOKEN"],
+        )
+        if sum(isinstance(each, RealBot) for each, _ in self.bots.values()) < self.configuration.real:
+            return RealBot(
+                identity=identity,
+                environment=variables,
+                directory=Path(self.configuration.real_directory) / identity.launch,
+                log=self.log,
+                leave=lambda report, code: self._leave(name, report, code),
+                life_seconds=life,
+                grace_seconds=pod.spec.termination_grace_period_seconds,
+                rng=rng,
+            )
+        return ScriptedBot(
+            identity=identity,
+            http=http,
+            log=self.log,
+            leave=lambda report, code: self._leave(name, report, code),
+            life_seconds=life,
+            report_seconds=self.configuration.report_seconds,
+            rng=rng,
+        )
 
     async def _secret(self, name: str) -> dict[str, str] | None:
         """Read a Secret, for as long as a kubelet of a test waits for it."""
@@ -300,14 +273,14 @@ class Bots:
             await asyncio.sleep(PAUSE_SECONDS)
         return None
 
-    async def _leave(self, pod: str, reason: str, report: dict[str, Any], code: int) -> bool:  # noqa: ARG002
-        marks = {
-            "fate.test/final-report": json.dumps(report),
-            "fate.test/stop-code": str(code),
-            "fate.test/stop-takes": "0s",
-            "fate.test/end": f"exit-{code}",
-        }
-        return await self._annotate(pod, marks)
+    async def _leave(self, pod: str, report: dict[str, Any] | None, code: int) -> bool:
+        stop = {"fate.test/stop-code": str(code), "fate.test/stop-takes": "0s"}
+        return await self._mark(pod, report, {**stop, "fate.test/end": f"exit-{code}"})
+
+    async def _mark(self, pod: str, report: dict[str, Any] | None, marks: dict[str, str]) -> bool:
+        """Mark a pod with how its bot ended and its final report, if any; return False if it is gone."""
+        word = {} if report is None else {"fate.test/final-report": json.dumps(report)}
+        return await self._annotate(pod, {**marks, **word})
 
     async def _annotate(self, pod: str, marks: dict[str, str]) -> bool:
         """Mark a pod, as often as it takes; return False if it is gone."""

@@ -117,6 +117,7 @@ class BotStory:
     started: float = 0.0
     node: str = ""
     pod: str = ""
+    is_real: bool = False
     end: dict[str, Any] = field(default_factory=dict)
     acks: int = 0
     heard_stop: bool = False
@@ -266,6 +267,7 @@ def read_bots(found: Evidence, lines: Iterable[dict[str, Any]]) -> None:
         story = by_launch.get(launch)
         if line["kind"] == "started":
             story = BotStory(launch, line["session"], line["at"], line["node"], line["pod"])
+            story.is_real = line.get("real", False)
             found.bots.append(story)
             by_launch[launch] = story
         elif story is None:

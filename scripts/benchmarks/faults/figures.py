@@ -22,7 +22,14 @@ from scripts.benchmarks.faults.auditor import Defect, Effect, audit, effects, st
 from scripts.benchmarks.faults.catalogue import LAUNCHES, SiteFault, Stroke, faults_for
 from scripts.benchmarks.faults.evidence import Evidence, read_evidence
 from scripts.benchmarks.faults.plan import FaultPlan
-from scripts.benchmarks.faults.site import SiteUnderFaults, fault_site, noted, start_callers
+from scripts.benchmarks.faults.real_bot import real_processes
+from scripts.benchmarks.faults.site import (
+    SiteUnderFaults,
+    fault_site,
+    noted,
+    replica_user,
+    start_callers,
+)
 from scripts.benchmarks.running.results import Results
 from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import SECONDS, Table, percentile
@@ -115,7 +122,10 @@ async def _until_rest(site: SiteUnderFaults, doing: Any) -> dict[str, Any]:
         left = await _left(site)
         if left["is_at_rest"] or loop.time() > deadline:
             return left
-        doing(f"left: {left['unrecorded']} unrecorded, {len(left['pods'])} pods, {len(left['rooms'])} rooms")
+        doing(
+            f"left: {left['unrecorded']} unrecorded, {len(left['pods'])} pods, {len(left['rooms'])} rooms, "
+            f"{len(left['processes'])} processes"
+        )
         await asyncio.sleep(3)
 
 
@@ -131,10 +141,12 @@ async def _left(site: SiteUnderFaults) -> dict[str, Any]:
     names = {job["name"] for job in jobs}
     owned = [{"name": each["name"], "owner": each["ownerReferences"][0]["name"]} for each in secrets]
     rooms = sorted(room["name"] for room in await site.rooms_left())
+    processes = sorted(real_processes(site.real_directory))
     return {
         "is_at_rest": not unrecorded
         and not pods
         and not rooms
+        and not processes
         and all(each["owner"] in names for each in owned),
         "unrecorded": len(unrecorded),
         "jobs": [
@@ -148,6 +160,7 @@ async def _left(site: SiteUnderFaults) -> dict[str, Any]:
         "pods": [{"name": pod["metadata"]["name"], "phase": pod["status"].get("phase", "")} for pod in pods],
         "secrets": owned,
         "rooms": rooms,
+        "processes": processes,
     }
 
 
@@ -176,6 +189,7 @@ def plan_of(run: BenchRun) -> FaultPlan:
         replicas=int(options.get("replicas") or 2),
         seed=run.seed,
         pause_seconds=3.0 if run.is_small else 10.0,
+        real=2 if run.is_small else 8,
         only=tuple(filter(None, str(options.get("only", "")).split(","))),
     )
 
@@ -204,14 +218,23 @@ def rows(found: Evidence, findings: list[Defect]) -> list[tuple[str, str, str]]:
     return [
         ("sessions", f"{len(found.jobs):,}", ""),
         ("bots", f"{len(found.bots):,}, {sum(bot.acks for bot in found.bots):,} batches", ""),
+        ("real bots", _real_bots(found), ""),
         *((f"audit: {check}", f"{by_check[check]:,}", "0") for check in checks),
         ("ends", ", ".join(f"{reason} {count}" for reason, count in ended.most_common()), ""),
         *((f"starts {name}", f"{count:,}", "") for name, count in starts(found).most_common()),
         *_takeovers(found, felt),
         *_gaps(found),
         *_weights(found),
+        *_leaders_weight(found),
         *_by_fault(found, felt),
     ]
+
+
+def _real_bots(found: Evidence) -> str:
+    real = [bot for bot in found.bots if bot.is_real]
+    ends = Counter(bot.kind.replace("_", " ") or "not ended" for bot in real)
+    counts = ", ".join(f"{count} {end}" for end, count in ends.most_common())
+    return f"{counts or 0}; {sum(bot.acks for bot in real):,} batches"
 
 
 CRASHES: Final = ("leader killed", "leader paused for 15 s")
@@ -264,6 +287,26 @@ def _weights(found: Evidence) -> list[tuple[str, str, str]]:
             text = f"{sum(cores) / len(cores):.2f} (most {max(cores):.2f})"
             result.append((f"{replica}: cores", text, ""))
     return result
+
+
+def _leaders_weight(found: Evidence) -> list[tuple[str, str, str]]:
+    """Return what whoever led weighed in the first and the last quarter of the time, and the ratio."""
+    terms = [(each.at, each.user if each.holder else "") for each in found.leaders]
+    weights = [
+        line["megabytes"]
+        for line in found.site
+        if line["kind"] == "sample" and replica_user(line["replica"]) == _leader_at(line["at"], terms)
+    ]
+    quarter = len(weights) // 4
+    if not quarter:
+        return []
+    first, last = sum(weights[:quarter]) / quarter, sum(weights[-quarter:]) / quarter
+    text = f"{first:.0f}, {last:.0f} ({last / first:.2f} times)"
+    return [("leader: MB in the first and the last quarter of the time", text, "flat")]
+
+
+def _leader_at(moment: float, terms: list[tuple[float, str]]) -> str:
+    return next((user for at, user in reversed(terms) if at <= moment), "")
 
 
 def _by_fault(found: Evidence, felt: list[Effect]) -> list[tuple[str, str, str]]:

@@ -22,7 +22,8 @@ class FaultPlan:
         pause_seconds: between two faults, on average.
         only: the only faults that strike, by name; empty for all.
         bot_processes: in how many processes the bots are.
-        report_seconds: between two reports of a bot.
+        report_seconds: between two reports of a scripted bot.
+        real: how many bots at most are real ones at a time, processes of the runner.
     """
 
     minutes: float
@@ -35,6 +36,7 @@ class FaultPlan:
     only: tuple[str, ...] = ()
     bot_processes: int = 1
     report_seconds: float = 5.0
+    real: int = 2
 
     @property
     def seconds(self) -> float:

@@ -81,7 +81,7 @@ class ScriptedBot:
     identity: Identity
     http: aiohttp.ClientSession
     log: LineLog
-    leave: Callable[[str, dict[str, Any], int], Awaitable[bool]]
+    leave: Callable[[dict[str, Any], int], Awaitable[bool]]
     life_seconds: float
     report_seconds: float
     rng: random.Random
@@ -115,7 +115,7 @@ class ScriptedBot:
         reason = self._why or self.rng.choices(list(OWN_REASONS), _WEIGHTS)[0]
         await self._flush()
         self.is_leaving = True
-        delivered = await self.leave(reason, self._final_report(reason), OWN_REASONS.get(reason, 0))
+        delivered = await self.leave(self._final_report(reason), OWN_REASONS.get(reason, 0))
         self.note_end("ended", reason=reason, delivered=delivered)
 
     def ask_to_leave(self, why: str) -> None:

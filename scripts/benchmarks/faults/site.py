@@ -121,6 +121,11 @@ class SiteUnderFaults(NamespacePaths):
     rack: Rack = field(init=False)
     racks: int = 0
 
+    @property
+    def real_directory(self) -> Path:
+        """Where real bots write."""
+        return self.directory / "real-bots"
+
     async def api(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"
     ) -> Any:
@@ -367,6 +372,8 @@ async def _start_bots(site: SiteUnderFaults, index: int, stack: AsyncExitStack) 
         log=str(site.directory / f"bots-{index}.jsonl"),
         index=index,
         of=site.plan.bot_processes,
+        real=site.plan.real // site.plan.bot_processes,
+        real_directory=str(site.real_directory),
         seed=site.plan.seed + index,
         life_seconds=site.plan.life_seconds,
         report_seconds=site.plan.report_seconds,

@@ -4,14 +4,18 @@ Like the real one it calls back from a thread of its own, one event at a time, a
 in the order seen of daily-python 0.36: `on_error`, `leaving`, `left`, the completion, `on_error` again.
 """
 
+from __future__ import annotations
+
 import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from pipecat.transports.daily import transport as pipecat_daily
+
+if TYPE_CHECKING:
+    import pytest
 
 BOT_ID = "bot"
 
@@ -185,11 +189,19 @@ class Daily:
     def init() -> None: ...
 
 
+def stand_ins(room: NativeRoom) -> dict[str, Any]:
+    """What to put in place of the native client's classes in Pipecat's module, by name."""
+    return {
+        "Daily": Daily,
+        "CallClient": lambda event_handler: CallClient(room, event_handler),
+        "CustomAudioSource": CustomAudioSource,
+        "CustomAudioTrack": CustomAudioTrack,
+    }
+
+
 def install(monkeypatch: pytest.MonkeyPatch) -> NativeRoom:
     """A room that Pipecat's own Daily classes join, through this client instead of the native one."""
     room = NativeRoom()
-    monkeypatch.setattr(pipecat_daily, "Daily", Daily)
-    monkeypatch.setattr(pipecat_daily, "CallClient", lambda event_handler: CallClient(room, event_handler))
-    monkeypatch.setattr(pipecat_daily, "CustomAudioSource", CustomAudioSource)
-    monkeypatch.setattr(pipecat_daily, "CustomAudioTrack", CustomAudioTrack)
+    for name, stand_in in stand_ins(room).items():
+        monkeypatch.setattr(pipecat_daily, name, stand_in)
     return room

@@ -29,5 +29,6 @@ async def test_the_auditor_finds_nothing_whatever_fails(tmp_path: Path) -> None:
 
     assert len(found.jobs) > plan.live, "hardly any session was started"
     assert found.faults, "no fault struck"
+    assert any(bot.is_real and bot.acks for bot in found.bots), "no real bot reported"
     findings = audit(found)
     assert not findings, "\n".join(map(str, findings[:MOST_SHOWN]))

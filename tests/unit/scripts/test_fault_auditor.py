@@ -186,6 +186,13 @@ def a_killed_bot_that_completed(run: Run) -> None:
     run.bot_ends(5, "killed", how="out-of-memory")
 
 
+def a_killed_bot_whose_call_went_on(run: Run) -> None:
+    run.audit.pop()
+    run.bots.pop()
+    run.bot_ends(5, "killed", how="exit-137", said="running")
+    run.job(6, "patch", OTHER, reason="running")
+
+
 def a_stop_that_nobody_asked_for(run: Run) -> None:
     run.audit.pop()
     run.job(6, "patch", OTHER, reason="stopped")
@@ -252,6 +259,7 @@ def an_answer_without_a_job(run: Run) -> None:
         (a_bot_that_runs, "orphan", "s"),
         (a_false_reason, "reason", "s"),
         (a_killed_bot_that_completed, "reason", "s"),
+        (a_killed_bot_whose_call_went_on, "reason", "s"),
         (a_stop_that_nobody_asked_for, "reason", "s"),
         (a_silence_that_was_none, "reason", "s"),
         (no_record_at_all, "reason", "s"),
@@ -300,6 +308,8 @@ def test_who_leads_again_may_write_again(tmp_path: Path) -> None:
     [
         ("out_of_memory", lambda run: run.bot_ends(5, "killed", how="out-of-memory")),
         ("vanished", lambda run: run.bot_ends(5, "killed", how="exit-137")),
+        ("vanished", lambda run: run.bot_ends(5, "killed", how="exit-137", said="running")),
+        ("completed", lambda run: run.bot_ends(5, "killed", how="exit-137", said="completed")),
         ("vanished", lambda run: run.write(5, "fault-suite", "delete", "pods", "s-p")),
         ("evicted", lambda run: run.write(5, "fault-suite", "create", "pods/eviction", "s-p", code=201)),
         ("stopped", lambda run: run.caller(4, "stop_asked", session="s")),
