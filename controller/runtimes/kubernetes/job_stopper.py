@@ -51,13 +51,17 @@ class JobStopper:
         if job is not None and is_accounted(job) and has_ended(job):
             # Another controller has seen it end. Its pod is left for its log.
             return True
+        await self.end_pod(bot)
+        return True
+
+    async def end_pod(self, bot: Bot) -> None:
+        """Delete the pod, even if it appears only now, by force on a dead node. Return once it is gone."""
         try:
             async with asyncio.timeout(self._patience_seconds):
                 await self._end_pod(bot, self._client.delete_pod)
         except TimeoutError:
             log.warning("pod forgotten by force", extra={"pod": bot.pod_name})
             await self._end_pod(bot, self._client.forget_pod)
-        return True
 
     def _retrying(self, bot: Bot) -> AsyncRetrying:
         """Return retries without a limit. A change of the bot cuts a pause short."""
@@ -88,7 +92,6 @@ class JobStopper:
         return job if job is not None and launch_of(job.metadata) == bot.launch_id else None
 
     async def _end_pod(self, bot: Bot, delete: _DeletePod) -> None:
-        """Delete the pod, even if it appears only now. Return once the bot is gone."""
         while bot.pod is None and not bot.is_gone:
             await bot.change()
         await self._retrying(bot)(self._delete_pod, bot, delete)

@@ -40,6 +40,8 @@ log = logging.getLogger("podline.runtimes.kubernetes")
 
 _PAUSE_SECONDS: Final = 1.0
 
+_WATCHED: Final = frozenset({"jobs", "pods"})
+
 _AT_ONE_TIME: Final = 50
 """How many bots are examined before other tasks get a turn: a few milliseconds."""
 
@@ -73,6 +75,7 @@ class BotTracker:
         self._clock = clock
         self._bots: dict[str, Bot] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._lists_read: set[str] = set()
         self._is_synced = False
         self._began: float | None = None
         self.has_introduced = False
@@ -167,7 +170,7 @@ class BotTracker:
                     bot.job_gone(change.object)
                     self.look(bot)
             case Listed():
-                self._listed()
+                self._listed("jobs")
 
     def _take_pod(self, change: Change[Pod]) -> None:
         match change:
@@ -180,7 +183,7 @@ class BotTracker:
                     known.pod_gone(change.object)
                     self.look(known)
             case Listed():
-                self._listed()
+                self._listed("pods")
 
     def _job_seen(self, job: Job) -> None:
         bot = self.bot(launch_of(job.metadata), job.metadata.name)
@@ -208,9 +211,10 @@ class BotTracker:
             extra = {"job": job.metadata.name, "problem": f"{names.CONTRACT} {reason}"}
             log.error("session of another contract left alone", extra=extra)
 
-    def _listed(self) -> None:
-        """Start to look at bots once both Jobs and pods are listed: one without the other would mislead."""
-        if not self._is_synced and self._jobs.health.is_listed and self._pods.health.is_listed:
+    def _listed(self, kind: str) -> None:
+        """Start to look at bots once both Jobs and pods are known: one without the other would mislead."""
+        self._lists_read.add(kind)
+        if not self._is_synced and self._lists_read == _WATCHED:
             self._is_synced = True
             self.start(self._introduce(), None)
 
@@ -262,8 +266,13 @@ class BotTracker:
         self.look(bot)
 
     async def _find_pod(self, bot: Bot) -> None:
-        """Look for a pod that no watch has shown; if there is one, wait for its end."""
+        """Look for a pod that no watch has shown; if there is one, wait for its end.
+
+        Of a Job that is gone, it is to end too. Its node may be dead, and then nobody else ends it.
+        """
         await _retrying()(self._look_for_pod, bot)
+        if bot.pod is not None and bot.job_is_gone:
+            await self._stopper.end_pod(bot)
         while bot.pod is not None and not bot.pod_has_ended:
             await bot.change()
 

@@ -14,7 +14,7 @@ from controller.core.runtime import Observation
 from controller.core.session import Ending, Session
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.manifests import session_job
-from controller.runtimes.kubernetes.job.records import progress_patch, read_session
+from controller.runtimes.kubernetes.job.records import progress_patch, read_session, stop_patch
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
 from testing.fakes.controllers.clockwork import at_once_with_sockets
@@ -68,6 +68,23 @@ async def test_a_standby_whose_watches_are_silent_knows_every_session_once_it_le
 
                 assert followed.of("launch-of-late", "found")
                 assert len(server.lists("jobs")) == 1
+
+
+@at_once_with_sockets
+async def test_a_pod_on_a_dead_node_whose_job_is_gone_is_ended_by_a_leader_that_learns_of_it_late() -> None:
+    """A pod without a Job looks like no pod at all to one that knows its pods later than its Jobs."""
+    async with serve_api() as server:
+        session = session_of("hidden").marked(joined=made.NOW)
+        pod = leave_job(server, session).run("hidden")
+        recorded(server, session)
+        server.objects.patch("jobs", "podline", "hidden", stop_patch(LEFT))
+        async with standing_by(server) as followed:
+            server.objects.delete("jobs", "podline", "hidden")
+            server.misbehave("slow", path="/pods", watch=True, seconds=20)
+            async with running(followed.follow()) as followed.following:
+                await followed.until(lambda: followed.of("launch-of-hidden", "exit"))
+
+                assert server.objects.find("pods", "podline", pod) is None
 
 
 @at_once_with_sockets
