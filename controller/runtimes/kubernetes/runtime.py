@@ -70,7 +70,8 @@ class KubernetesRuntime:
         self._api = api
         self._client = client = NamespaceClient(api, namespace)
         self._jobs = WatchCache(
-            Watch(Collection(api, client.jobs, Job, names.OF_SESSIONS), rng, watch_seconds=watch_seconds)
+            Watch(Collection(api, client.jobs, Job, names.OF_SESSIONS), rng, watch_seconds=watch_seconds),
+            keeps_gone=_was_in_use,
         )
         self._pods = WatchCache(
             Watch(Collection(api, client.pods, Pod, names.OF_SESSIONS), rng, watch_seconds=watch_seconds)
@@ -188,3 +189,11 @@ class KubernetesRuntime:
     def _is_abandoned(self, launch_id: str) -> bool:
         bot = self._tracker.find(launch_id)
         return bot is not None and bot.state is BotState.ABANDONED
+
+
+def _was_in_use(job: Job) -> bool:
+    """Return whether a Job's bot had joined, or its session had been stopped or recorded.
+
+    A Job that is gone before that was taken back by its launch: found, it would be launched again.
+    """
+    return job.metadata.labels.phase is not None

@@ -104,11 +104,12 @@ class Bots:
                         bot.shorten(self._rng.uniform(0, seconds))
 
     def _kill(self, count: int, how: str) -> None:
-        """End some at once, without a word, as the kernel does, a real one too; then let kubelets know."""
+        """End some at once, without a word, as the kernel does, and the oldest real one; then mark them."""
         here = sorted(launch for launch, (bot, _) in self.bots.items() if not bot.is_leaving)
         chosen = self._rng.sample(here, min(count, len(here)))
         real = [launch for launch in here if isinstance(self.bots[launch][0], RealBot)]
-        for launch in {*chosen, *self._rng.sample(real, min(1, len(real)))}:
+        # Launches are numbered in the order of their time.
+        for launch in {*chosen, *real[:1]}:
             self._spawn(self._found_dead(*self.bots[launch], how))
             self._die(launch, "killed", how=how)
 

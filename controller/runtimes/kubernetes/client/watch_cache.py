@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final, Generic, TypeVar
 
@@ -29,8 +29,10 @@ class WatchCache(Generic[T]):
     is kept for a while too: whoever takes over learns from it how a bot ended while nobody led.
     """
 
-    def __init__(self, watch: Watch[T]) -> None:
+    def __init__(self, watch: Watch[T], keeps_gone: Callable[[T], bool] = lambda _: True) -> None:
+        """Take a watch, and which objects are worth keeping once they are gone, by their last state."""
         self._watch = watch
+        self._keeps_gone = keeps_gone
         self._objects: dict[tuple[str, str], T] = {}
         self._gone: deque[tuple[float, Gone[T]]] = deque()
         self._is_read = False
@@ -61,11 +63,15 @@ class WatchCache(Generic[T]):
         await self.health.caught_up()
         self._is_read = True
         kept, self._objects = self._objects, {}
+        # A session's former launch would hide the one that took its name.
+        replaced = {name for _, name in kept}
         if self.health.is_listed:
             self._unread.appendleft(Listed())
         self._unread.extendleft(Seen(each) for each in reversed(kept.values()))
         kept.clear()
         for _, gone in reversed(self._gone):
+            if gone.name in replaced:
+                continue
             self._unread.appendleft(gone)
             if gone.object is not None:
                 self._unread.appendleft(Seen(gone.object))
@@ -87,7 +93,9 @@ class WatchCache(Generic[T]):
                 self._objects[key] = item
             case Gone(launch_id=launch_id, name=name, object=item):
                 last = self._objects.pop((launch_id, name), None)
-                self._bury(Gone(launch_id, name, item or last))
+                last = item or last
+                if last is None or self._keeps_gone(last):
+                    self._bury(Gone(launch_id, name, last))
             case Listed():
                 pass
 

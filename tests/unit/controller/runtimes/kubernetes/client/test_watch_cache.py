@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
 from typing import Any, cast
 
@@ -63,10 +63,12 @@ def known_by(changes: Iterable[Change[Job]]) -> Known:
     return list(known.items())
 
 
-async def read_late(before: list[Change[Job]], after: list[Change[Job]]) -> list[Change[Job]]:
+async def read_late(
+    before: list[Change[Job]], after: list[Change[Job]], keeps_gone: Callable[[Job], bool] = lambda _: True
+) -> list[Change[Job]]:
     """Return what a reader gets that begins after the first changes."""
     watch = ScriptedWatch()
-    cache = WatchCache(cast("Watch[Job]", watch))
+    cache = WatchCache(cast("Watch[Job]", watch), keeps_gone)
     following = asyncio.create_task(cache.run())
     await watch.yields(before)
     got: list[Change[Job]] = []
@@ -168,3 +170,19 @@ def test_nothing_is_kept_twice_once_there_is_a_reader() -> None:
         return len(cache._objects) + len(cache._unread)
 
     assert asyncio.run(sizes()) == 0
+
+
+async def test_a_launch_that_was_taken_back_does_not_hide_the_next_one() -> None:
+    former, next_ = Seen(job("a", "launch-1", "1")), Seen(job("a", "launch-2", "3"))
+    gone: Gone[Job] = Gone("launch-1", "a", job("a", "launch-1", "2"))
+    assert await read_late([former, gone, next_, Listed()], []) == [next_, Listed()]
+
+
+async def test_only_what_is_worth_keeping_is_kept_once_it_is_gone() -> None:
+    changes: list[Change[Job]] = [
+        Gone("launch-1", "a", job("a", "launch-1", "1")),
+        Gone("launch-2", "b", job("b", "launch-2", "2")),
+        Listed(),
+    ]
+    got = await read_late(changes, [], lambda gone: gone.metadata.name == "b")
+    assert got == [Seen(job("b", "launch-2", "2")), changes[1], Listed()]
