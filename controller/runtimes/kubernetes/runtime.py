@@ -31,6 +31,7 @@ from controller.runtimes.kubernetes.job_stopper import JobStopper
 from controller.runtimes.kubernetes.pod_logs import read_log
 from controller.runtimes.kubernetes.tracker import BotTracker
 from controller.runtimes.observation_queue import ObservationQueue
+from podline.contract.reasons import Phase
 
 
 class KubernetesRuntime:
@@ -196,4 +197,4 @@ def _was_in_use(job: Job) -> bool:
 
     A Job that is gone before that was taken back by its launch: found, it would be launched again.
     """
-    return job.metadata.labels.phase is not None
+    return job.metadata.labels.phase not in (None, str(Phase.STARTING))

@@ -88,6 +88,22 @@ async def test_a_pod_on_a_dead_node_whose_job_is_gone_is_ended_by_a_leader_that_
 
 
 @at_once_with_sockets
+async def test_of_what_was_gone_before_it_led_a_leader_finds_calls_and_no_launch_that_was_taken_back() -> None:
+    async with serve_api() as server, standing_by(server) as followed:
+        for session in (session_of("call").marked(joined=made.NOW), session_of("start")):
+            leave_job(server, session)
+            if session.phase is Phase.LIVE:
+                recorded(server, session)
+        await followed.until(lambda: len(server.objects.all("jobs", "podline")) == 2)
+        server.objects.delete("jobs", "podline", "start")
+        server.objects.delete("jobs", "podline", "call")
+        async with running(followed.follow()) as followed.following:
+            await followed.until(lambda: followed.of("launch-of-call", "exit"))
+
+            assert not followed.of("launch-of-start", "found")
+
+
+@at_once_with_sockets
 async def test_a_session_that_the_watches_still_hide_is_found_by_its_own_bot() -> None:
     async with serve_api() as server, following(server) as followed:
         server.misbehave("silent", watch=True, times=ALWAYS)
