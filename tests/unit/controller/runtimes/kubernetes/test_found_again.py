@@ -88,7 +88,9 @@ async def test_a_pod_on_a_dead_node_whose_job_is_gone_is_ended_by_a_leader_that_
 
 
 @at_once_with_sockets
-async def test_of_what_was_gone_before_it_led_a_leader_finds_calls_and_no_launch_that_was_taken_back() -> None:
+async def test_of_what_was_gone_before_it_led_a_leader_finds_calls_and_no_launch_that_was_taken_back() -> (
+    None
+):
     async with serve_api() as server, standing_by(server) as followed:
         for session in (session_of("call").marked(joined=made.NOW), session_of("start")):
             leave_job(server, session)
