@@ -7,11 +7,12 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
-from controller.core.errors import RuntimeUnavailable, SessionConflict
+from controller.core.errors import NotClaimed, RuntimeUnavailable, SessionConflict
 from controller.core.primitives.clock import Clock
 from controller.core.runtime import Launch, Observation
 from controller.core.session import Ending, Session
 from controller.core.tracing import Tracing, Untraced
+from controller.core.warm import WarmLaunch
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.bots import BotState
 from controller.runtimes.kubernetes.client.api import Api
@@ -161,6 +162,15 @@ class KubernetesRuntime:
             self._tracker.look(bot)
         if bot.job is None:
             self._tracker.take_job(Seen(job))
+
+    async def launch_warm(self, launch: WarmLaunch) -> None:  # noqa: ARG002 - to come
+        raise RuntimeUnavailable("This runtime starts no warm bots yet.")
+
+    async def claim(self, launch: Launch) -> None:  # noqa: ARG002 - to come
+        raise NotClaimed
+
+    async def give_up(self, launch_id: str) -> None:
+        """There are no warm bots to end."""
 
     async def stop(self, session: Session, intent: Ending) -> None:
         if bot := self._tracker.find(session.launch_id):

@@ -21,10 +21,11 @@ from typing import Final
 
 from controller.core.agents import AgentVersion
 from controller.core.endings import ending_for
-from controller.core.errors import RuntimeUnavailable
+from controller.core.errors import NotClaimed, RuntimeUnavailable
 from controller.core.primitives.clock import Clock
 from controller.core.runtime import INSTALLATION_CHARACTERS, Exit, Launch, Observation
 from controller.core.session import Ending, Session
+from controller.core.warm import WarmLaunch
 from controller.runtimes.empty_log import empty_log
 from controller.runtimes.final_report import read_final_report
 from controller.runtimes.local.bounded_log import BoundedLog
@@ -145,6 +146,15 @@ class LocalRuntime:
         self._guardian.add(bot.process.pid)
         self._bots[launch_id] = bot
         self._tasks.create_task(self._watch(launch_id, bot, output, self._guardian))
+
+    async def launch_warm(self, launch: WarmLaunch) -> None:  # noqa: ARG002 - to come
+        raise RuntimeUnavailable("This runtime starts no warm bots yet.")
+
+    async def claim(self, launch: Launch) -> None:  # noqa: ARG002 - to come
+        raise NotClaimed
+
+    async def give_up(self, launch_id: str) -> None:
+        """There are no warm bots to end."""
 
     async def stop(self, session: Session, intent: Ending) -> None:  # noqa: ARG002 - processes keep no record
         if bot := self._bots.get(session.launch_id):
