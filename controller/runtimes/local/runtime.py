@@ -266,10 +266,13 @@ class LocalRuntime:
 
     async def _stop_when_asked(self, bot: _BotProcess) -> None:
         await bot.asked_to_leave.wait()
-        with suppress(ProcessLookupError):
-            bot.process.terminate()
-            # A stopped process handles no signal until it is continued. Now it can still say goodbye.
-            bot.process.send_signal(signal.SIGCONT)
+        if bot.process.returncode is None:
+            with suppress(ProcessLookupError):
+                # Not by the process's own method: its second call would reap a bot that is gone at once, and
+                # asyncio could not learn any more how it ended.
+                os.kill(bot.process.pid, signal.SIGTERM)
+                # A stopped process handles no signal until it is continued. Now it can still say goodbye.
+                os.kill(bot.process.pid, signal.SIGCONT)
         await asyncio.sleep(self._grace_seconds)
         log.warning("bot killed after the grace period", extra={"pid": bot.process.pid})
         _kill_group(bot.process.pid)
