@@ -86,12 +86,19 @@ def claim_of(session_id: str) -> Launch:
     return Launch(session=session, environment={}, secrets={}, deadline_seconds=300)
 
 
+async def until_settled(plane: ControlPlane, namespace: str) -> None:
+    """Wait until the Job controller has written all it has to: a claim of a Job that changes fails."""
+    path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{JOB}"
+    await plane.until(path, lambda job: job["status"].get("ready") == 1)
+    await asyncio.sleep(0.5)
+
+
 async def until_pod(plane: ControlPlane, namespace: str, **labels: str) -> dict[str, str]:
     """Wait until the bot's pod runs with these labels. Return its annotations."""
     selector = ",".join([f"{names.LAUNCH_ID}=warm-1", *(f"podline.dev/{n}={v}" for n, v in labels.items())])
     pods = await plane.until(
         f"/api/v1/namespaces/{namespace}/pods?labelSelector={selector}",
-        lambda found: [pod for pod in found["items"] if pod["status"]["phase"] == "Running"],
+        lambda found: any(pod["status"]["phase"] == "Running" for pod in found["items"]),
     )
     annotations: dict[str, str] = pods["items"][0]["metadata"].get("annotations", {})
     return annotations
@@ -105,8 +112,7 @@ async def test_a_warm_bot_waits_is_claimed_and_is_found_as_its_session(
     async with following(kubeconfig, namespace, tmp_path) as followed:
         await followed.runtime.launch_warm(WARM)
         waiting = await until_pod(plane, namespace, pool="waiting")
-        await plane.until(path, lambda job: job["status"].get("ready") == 1)
-        await asyncio.sleep(0.5)
+        await until_settled(plane, namespace)
         before = await plane.api("GET", path)
         await followed.runtime.claim(claim_of("one"))
         with pytest.raises(NotClaimed):
@@ -130,7 +136,7 @@ async def test_a_warm_bot_that_is_given_up_is_gone_and_nobodys(
     kubeconfig = await kubeconfig_of_an_account(plane, namespace)
     async with following(kubeconfig, namespace, tmp_path) as followed:
         await followed.runtime.launch_warm(WARM)
-        await until_pod(plane, namespace, pool="waiting")
+        await until_settled(plane, namespace)
         await followed.runtime.claim(claim_of("one"))
         await followed.runtime.give_up("warm-1")
         await followed.until_gone()
@@ -147,10 +153,7 @@ async def test_without_the_verb_to_label_pods_a_claim_holds_and_the_log_says_wha
     async with following(kubeconfig, namespace, tmp_path) as followed:
         await followed.runtime.launch_warm(WARM)
         await until_pod(plane, namespace, pool="waiting")
-        await plane.until(
-            f"/apis/batch/v1/namespaces/{namespace}/jobs/{JOB}", lambda job: job["status"].get("ready") == 1
-        )
-        await asyncio.sleep(0.5)
+        await until_settled(plane, namespace)
         await followed.runtime.claim(claim_of("one"))
         async with asyncio.timeout(PATIENCE_SECONDS):
             while "add `patch` on `pods` to its Role" not in "".join(map(text_of, caplog.records)):  # noqa: ASYNC110

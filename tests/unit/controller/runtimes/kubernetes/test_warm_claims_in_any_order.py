@@ -91,13 +91,12 @@ class Starts:
     def fail(self, fault: tuple[Any, str] | None) -> None:
         if fault is None:
             return
-        how: Any
         how, method = fault
-        if isinstance(how, str):
-            self.server.misbehave(how, method=method, watch=False)
-        else:
+        what: dict[str, Any] = {"how": how}
+        if isinstance(how, int):
             reason = "Conflict" if how == 409 else "InternalError"
-            self.server.misbehave("refuse", method=method, status=how, reason=reason, watch=False)
+            what = {"how": "refuse", "status": how, "reason": reason}
+        self.server.misbehave(**what, method=method, watch=False)
 
     async def claim(self, session_id: str, bot: str) -> None:
         if session_id in self.has or self.doubts.get(session_id, bot) != bot:
