@@ -23,6 +23,7 @@ Its own text is for the operator or developer and names what to do; `caller_mess
   - RateLimited        429
   - RuntimeUnavailable 503
   - UnknownOutcome     503
+  - NotClaimed         503
   - RoomsUnavailable   503
   - ModelUnavailable   503
   - AgentInvalid       503
@@ -338,6 +339,20 @@ class UnknownOutcome(ControllerError):
             "Repeat the request with the same session_id to get that bot; otherwise it is stopped."
         )
         super().__init__(f"{sentences} {why}".rstrip())
+
+
+class NotClaimed(ControllerError):
+    """The warm bot certainly does not belong to the session: it is gone, or another session's.
+
+    Internal: a start then takes another bot. Its code is that of `RuntimeUnavailable`, for the case that it
+    reaches a caller all the same.
+    """
+
+    status, code, title, retry_after = 503, "runtime_unavailable", "No bot could be launched", 5
+    caller_message = _NO_CALLS_NOW
+
+    def __init__(self, why: str = "") -> None:
+        super().__init__(f"This warm bot can't be claimed. {why}".rstrip())
 
 
 class RoomsUnavailable(ControllerError):

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from controller.core.agents import BUILT_IN, AgentVersion
 from controller.core.session import Diagnostics, Ending, Session
+from controller.core.warm import WarmBot, WarmLaunch
 from podline.contract import environment
 from podline.contract.messages import FinalReport
 
@@ -77,6 +78,7 @@ class Observation:
 
     Attributes:
         found: its session as recorded, if an earlier controller launched it.
+        warm: the warm bot that it is, if an earlier controller launched it and no session has claimed it.
         intent: why that controller asked the bot to leave; None if it didn't.
         scheduled: when a node was found for it.
         exit: the evidence about its end.
@@ -84,6 +86,7 @@ class Observation:
 
     launch_id: str
     found: Session | None = None
+    warm: WarmBot | None = None
     intent: Ending | None = None
     scheduled: datetime | None = None
     exit: Exit | None = None
@@ -127,6 +130,35 @@ class Runtime(Protocol):
             RuntimeUnavailable: no bot was started, and none will be.
             UnknownOutcome: there may or may not be a bot. `stop` then ensures that there is none, and an
                 exit is observed even if there never was one.
+        """
+
+    async def launch_warm(self, launch: WarmLaunch) -> None:
+        """Start one warm bot. Repeating the same launch starts no second one.
+
+        Raises:
+            RuntimeUnavailable: no bot was started, and none will be.
+            UnknownOutcome: there may or may not be a bot. `give_up` then ensures that there is none.
+        """
+
+    async def claim(self, launch: Launch) -> None:
+        """Give the warm bot `launch.session.launch_id` to this session, with one conditional write.
+
+        The session is recorded with its bot, and the deadline counts from now on. What `launch` has for the
+        bot's environment is not sent to it. Repeating a claim is harmless.
+
+        Raises:
+            NotClaimed: the bot certainly does not belong to the session.
+            UnknownOutcome: it may or may not. Another `claim`, or `give_up`, settles it.
+        """
+
+    async def give_up(self, launch_id: str) -> None:
+        """End a warm bot that serves no session, or whose claim came to nothing. Harmless when repeated.
+
+        Returns once it is certain that the bot never will serve one and that no controller finds a session
+        with it, not when the bot is gone: its exit is an observation.
+
+        Raises:
+            UnknownOutcome: that could not be ensured in time. It must be repeated.
         """
 
     async def stop(self, session: Session, intent: Ending) -> None:

@@ -119,6 +119,7 @@ class Session:
         agent: the name of its agent.
         agent_version: the id of the version that it was accepted with; None for one of an earlier release.
         body: JSON for the bot, which nobody else is shown; None if there is none, or once it has ended.
+        cold_start: True if a bot was launched for it, False if it claimed a warm one; None until then.
         body_is_lost: there is a body, but only the controller that accepted the session knew it.
         trace: the W3C headers that continue the request's trace; empty if it is not traced.
         room_properties: of the room to create; not kept once there is one.
@@ -142,6 +143,7 @@ class Session:
     budget: Budget = NO_BUDGET
     metadata: dict[str, Any] = field(default_factory=dict)
     phase: Phase = Phase.STARTING
+    cold_start: bool | None = None
     ending: Ending | None = None
     timeline: Timeline
     usage: Usage = field(default_factory=Usage)

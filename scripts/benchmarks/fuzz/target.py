@@ -17,10 +17,11 @@ from typing import Final
 import httpx
 
 from controller.composition import compose
-from controller.core.errors import ControllerError
+from controller.core.errors import ControllerError, NotClaimed
 from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
 from controller.core.tokens import Signer
+from controller.core.warm import WarmLaunch
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.observation_queue import ObservationQueue
 from controller.supervision.supervisor import Supervisor
@@ -63,6 +64,15 @@ class Passing:
     async def launch(self, launch: Launch) -> None:
         if launch.session.id not in RESIDENTS:
             self._exit(launch.session.launch_id)
+
+    async def launch_warm(self, launch: WarmLaunch) -> None:
+        self._exit(launch.bot.launch_id)
+
+    async def claim(self, launch: Launch) -> None:  # noqa: ARG002 - likewise
+        raise NotClaimed
+
+    async def give_up(self, launch_id: str) -> None:
+        """Do nothing: a warm bot is gone at once."""
 
     async def stop(self, session: Session, intent: Ending) -> None:  # noqa: ARG002 - the Protocol's
         self._exit(session.launch_id)

@@ -6,10 +6,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from controller.core.errors import ControllerError, InvalidRequest
+from controller.core.errors import (
+    ControllerError,
+    InvalidRequest,
+    NotClaimed,
+    RuntimeUnavailable,
+    UnknownOutcome,
+)
 from controller.core.rooms import Room, RoomLoad
 from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
+from controller.core.warm import WarmLaunch
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract import environment
 
@@ -20,6 +27,14 @@ class FakeRuntime:
     """Bots that exist by name only. They leave when asked to, unless `stubborn`.
 
     `refusal` refuses launches, a UnknownOutcome as what it says: with `takes_it_silently` the bot is there.
+    `warm_refusal` and `claim_refusal` do so for launches of warm bots and for claims, with
+    `takes_it_silently` as for launches; `give_up_refusal` for giving up, which then has no effect.
+
+    Attributes:
+        launches: of sessions, claims not among them.
+        warm: launches of warm bots.
+        claims: the session that each claimed warm bot serves, by launch id.
+        given_up: the warm bots that were given up, each time.
     """
 
     outlives_us = False
@@ -30,11 +45,19 @@ class FakeRuntime:
         self.stopped: list[str] = []
         self.recorded: list[Session] = []
         self.gone: set[str] = set()
+        self.warm: list[WarmLaunch] = []
+        self.claims: dict[str, Launch] = {}
+        self.given_up: list[str] = []
         self.refusal: Exception | None = None
+        self.warm_refusal: RuntimeUnavailable | UnknownOutcome | None = None
+        self.claim_refusal: NotClaimed | UnknownOutcome | None = None
+        self.give_up_refusal: UnknownOutcome | None = None
         self.takes_it_silently = False
         self.stubborn = False
         self.may_launch = asyncio.Event()
         self.may_launch.set()
+        self.may_claim = asyncio.Event()
+        self.may_claim.set()
         self._lost = asyncio.Event()
         self._is_watched = False
         self._observations: ObservationQueue[Observation] = ObservationQueue()
@@ -69,6 +92,39 @@ class FakeRuntime:
         if self.refusal is not None:
             raise self.refusal
 
+    async def launch_warm(self, launch: WarmLaunch) -> None:
+        await self.may_launch.wait()
+        launch_id = launch.bot.launch_id
+        is_there = any(launch_id == each.bot.launch_id for each in self.warm)
+        takes_it = self.warm_refusal is None or self.takes_it_silently
+        if not is_there and takes_it and launch_id not in self.given_up:
+            self.warm.append(launch)
+        if self.warm_refusal is not None:
+            raise self.warm_refusal
+
+    async def claim(self, launch: Launch) -> None:
+        await self.may_claim.wait()
+        session = launch.session
+        if self.claim_refusal is not None and not self.takes_it_silently:
+            raise self.claim_refusal
+        if session.launch_id in self.gone or session.launch_id in self.given_up:
+            raise NotClaimed("It is gone.")
+        if all(session.launch_id != each.bot.launch_id for each in self.warm):
+            raise NotClaimed("There is none.")
+        if self.claims.setdefault(session.launch_id, launch).session.id != session.id:
+            raise NotClaimed("It is another session's.")
+        if self.claim_refusal is not None:
+            raise self.claim_refusal
+
+    async def give_up(self, launch_id: str) -> None:
+        if self.give_up_refusal is not None:
+            raise self.give_up_refusal
+        self.given_up.append(launch_id)
+        self.claims.pop(launch_id, None)
+        is_there = any(launch_id == each.bot.launch_id for each in self.warm)
+        if is_there and launch_id not in self.gone and not self.stubborn:
+            await self.exit(launch_id)
+
     async def stop(self, session: Session, intent: Ending) -> None:  # noqa: ARG002
         self.stopped.append(session.launch_id)
         if not self.stubborn:
@@ -91,7 +147,9 @@ class FakeRuntime:
         await self._observations.emptied()
 
     def launch_of(self, session_id: str) -> Launch:
-        return next(launch for launch in self.launches if launch.session.id == session_id)
+        """Return what a session's bot was launched or claimed with."""
+        launches = (*self.launches, *self.claims.values())
+        return next(launch for launch in launches if launch.session.id == session_id)
 
 
 def secrets_of(something: Launch | Room) -> Mapping[str, str]:
