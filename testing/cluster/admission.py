@@ -112,6 +112,7 @@ def is_of_the_component(document: Manifest) -> bool:
 async def until_in_force(account: Account) -> None:
     """Wait until each policy denies what it is for."""
     await account.plane.api("POST", account.jobs, somebody_elses_job())
+    await account.plane.api("POST", f"{account.core}/pods", a_bots_pod())
     nameless, image = own_job(account), own_job(account)
     nameless["metadata"]["labels"].pop("podline.dev/launch-id")
     image["spec"]["template"]["spec"]["containers"][0]["image"] = "foreign"
@@ -121,12 +122,14 @@ async def until_in_force(account: Account) -> None:
         ("POST", account.jobs, image, "templates"),
         ("POST", account.jobs, nameless, "jobs"),
         ("DELETE", f"{account.jobs}/somebody-elses", None, "deletions"),
+        ("PATCH", f"{account.core}/pods/a-bot-s", {"metadata": {"labels": {"stray": ""}}}, "pods"),
         ("POST", f"{account.core}/secrets", secret, "secrets"),
         ("POST", f"{account.core}/events", event, "events"),
         ("PATCH", account.lease, {"metadata": {"labels": {"stray": ""}}}, "leases"),
     ]
     for method, path, body, policy in requests:
         await account.until(method, path, body, f"'podline-controller-{policy}'")
+    await account.plane.api("DELETE", f"{account.core}/pods/a-bot-s?gracePeriodSeconds=0")
 
 
 async def until_denied(account: Account, because: str) -> None:
@@ -185,6 +188,16 @@ def somebody_elses_job() -> Manifest:
             "suspend": True,
             "template": {"spec": {"restartPolicy": "Never", "containers": [container]}},
         },
+    }
+
+
+def a_bots_pod(name: str = "a-bot-s") -> Manifest:
+    """The pod of a bot, on no node that exists."""
+    labels = {"app.kubernetes.io/name": "podline-bot", "podline.dev/launch-id": "warm-1"}
+    container = {"name": "bot", "image": "registry.example.com/podline-bot:1"}
+    return {
+        "metadata": {"name": name, "labels": {**labels, "podline.dev/pool": "waiting"}},
+        "spec": {"nodeName": "nowhere", "containers": [container]},
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from controller.core.endings import ending_for
 from controller.core.primitives.flag import Flag
 from controller.core.session import Ending, Session
 from controller.runtimes.kubernetes.client.objects import Job, JobSpec, Pod, lean_job, lean_pod
@@ -19,6 +20,8 @@ from controller.runtimes.kubernetes.exit_evidence import (
     is_terminal,
     is_waiting,
 )
+from controller.runtimes.kubernetes.job.warm_manifests import PodMetadata, is_claimable, is_claimed
+from podline.contract.reasons import Reason
 
 
 class BotState(StrEnum):
@@ -51,12 +54,25 @@ TRANSITIONS: Final[Mapping[BotState, frozenset[BotState]]] = {
 """Where each state may lead. An event that would lead elsewhere changes nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim by a session that was sent. It can have an effect only on this version of the Job."""
+
+    session_id: str
+    version: str
+
+
 @dataclass(slots=True, eq=False)
 class Bot:
     """One launch. It changes through the events below; everyone else reads it.
 
     Attributes:
-        session_id: the session that the bot is for; None while that is unknown.
+        session_id: the session that the bot is for; None while that is unknown, or while it has none.
+        is_warm: it was launched without a session.
+        claim: of a session that may have it, or may get it yet.
+        is_given_up: no session shall have it.
+        is_being_ended: that has been seen to.
+        pod_metadata: what its pod lacks since a session has claimed it; None if nothing.
         was_found: an earlier controller launched it.
         job: the Job's last known state.
         job_is_gone: the Job has been deleted.
@@ -74,6 +90,11 @@ class Bot:
     name: str
     state: BotState = BotState.UNKNOWN
     session_id: str | None = None
+    is_warm: bool = False
+    claim: Claim | None = None
+    is_given_up: bool = False
+    pod_metadata: PodMetadata | None = None
+    is_being_ended: bool = False
     was_found: bool = False
     job: Job | None = None
     job_is_gone: bool = False
@@ -96,6 +117,17 @@ class Bot:
     def is_over(self) -> bool:
         """Whether nothing more will be observed of it."""
         return not TRANSITIONS[self.state]
+
+    @property
+    def may_be_claimed(self) -> bool:
+        """Whether it is a warm bot of which nobody knows that it has a session, or is to leave."""
+        return self.is_warm and self.session_id is None and self.intent is None and not self.is_over
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a session may claim it, as far as is known."""
+        is_unclaimed = self.may_be_claimed and self.claim is None
+        return is_unclaimed and self.job is not None and is_claimable(self.job) and not self.is_gone
 
     @property
     def pod_has_ended(self) -> bool:
@@ -132,10 +164,11 @@ class Bot:
 
     # --- what happens to the launch ---
 
-    def launching(self, session_id: str, secrets: Iterable[str]) -> None:
-        """Its Job and Secret are being created, perhaps once more."""
+    def launching(self, session_id: str | None, secrets: Iterable[str]) -> None:
+        """Its Job and Secret are being created, perhaps once more. Without a session it is a warm bot's."""
         if not self.is_over:
-            self.session_id = session_id
+            self.session_id = self.session_id or session_id
+            self.is_warm = self.is_warm or session_id is None
             self.secrets = tuple(secrets)
         self._move(BotState.LAUNCHING)
 
@@ -152,6 +185,22 @@ class Bot:
             self._move(BotState.WATCHED)
         elif self._move(BotState.ENDED):
             self.drop_details()
+
+    def found_warm(self) -> None:
+        """An earlier controller launched it, and it waits for a session."""
+        self.is_warm = self.was_found = True
+        self._move(BotState.WATCHED)
+
+    def claimed(self, session_id: str, pod_metadata: PodMetadata, secrets: Iterable[str]) -> None:
+        """Its Job is a session's now."""
+        self.session_id, self.claim, self.pod_metadata = session_id, None, pod_metadata
+        self.secrets = (*self.secrets, *secrets)
+
+    def gave_up(self) -> None:
+        """No session shall have it. What stops its Job may not be written yet."""
+        self.is_given_up = True
+        self.asked_to_leave(ending_for(Reason.STOPPED))
+        self._move(BotState.WATCHED)
 
     def asked_to_leave(self, intent: Ending) -> bool:
         """Someone wants it to end. Return whether that is new: only the first intent counts."""
@@ -229,6 +278,20 @@ class Bot:
     def wake(self) -> None:
         """Let everyone who waits for a change check again."""
         self._changed.wake()
+
+    def has_to_be_ended(self) -> bool:
+        """Return, once, whether it was given up."""
+        if not self.is_given_up or self.is_being_ended:
+            return False
+        self.is_being_ended = True
+        return True
+
+    def pod_lacks(self) -> PodMetadata | None:
+        """Return what has to be added to its pod, once; None as long as there is nothing or no pod."""
+        if self.pod is None or self.pod_metadata is None:
+            return None
+        lacking, self.pod_metadata = self.pod_metadata, None
+        return None if is_claimed(self.pod) else lacking
 
     def drop_details(self) -> None:
         """Keep only its name and its pod's, which may still be asked for."""

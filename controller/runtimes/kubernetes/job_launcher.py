@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
@@ -13,12 +15,14 @@ from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownO
 from controller.core.primitives.backoff import RetryWait
 from controller.core.runtime import Launch
 from controller.core.tracing import Tracing
+from controller.core.warm import WarmLaunch
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job, launch_of
 from controller.runtimes.kubernetes.exit_evidence import has_ended
 from controller.runtimes.kubernetes.job.manifests import session_secret
 from controller.runtimes.kubernetes.job.records import is_accounted, is_recorded
+from controller.runtimes.kubernetes.job.warm_manifests import warm_secret
 
 T = TypeVar("T")
 
@@ -35,6 +39,24 @@ class _NotSettled(Exception):  # noqa: N818 - named for what happened
     def __init__(self, error: ApiError, *, is_certain: bool) -> None:
         self.error = error
         self.is_certain = is_certain
+
+
+@dataclass(frozen=True, slots=True)
+class _Objects:
+    """What one launch creates.
+
+    Attributes:
+        session_id: None for a warm bot.
+        job: its manifest.
+        secret_of: returns the Secret's manifest for the Job of this uid.
+        has_secrets: False if the Secret's content is lost, so that it has to exist already.
+    """
+
+    launch_id: str
+    session_id: str | None
+    job: dict[str, Any]
+    secret_of: Callable[[str], dict[str, Any]]
+    has_secrets: bool
 
 
 class JobLauncher:
@@ -54,17 +76,34 @@ class JobLauncher:
         self._tracing = tracing
 
     async def launch(self, launch: Launch, manifest: dict[str, Any]) -> Job:
-        """Create Job and Secret.
+        """Create a session's Job and Secret.
 
         Raises:
             SessionConflict: another Job has this session's name.
             RuntimeUnavailable: there is no bot, and there won't be one.
             UnknownOutcome: it is not known whether there is a bot.
         """
+        session = launch.session
+        secret_of = partial(session_secret, launch)
+        has_secrets = launch.secrets is not None
+        return await self._launch(_Objects(session.launch_id, session.id, manifest, secret_of, has_secrets))
+
+    async def launch_warm(self, launch: WarmLaunch, manifest: dict[str, Any]) -> Job:
+        """Create a warm bot's Job and Secret.
+
+        Raises:
+            RuntimeUnavailable: there is no bot, and there won't be one.
+            UnknownOutcome: it is not known whether there is a bot.
+        """
+        return await self._launch(
+            _Objects(launch.bot.launch_id, None, manifest, partial(warm_secret, launch), has_secrets=True)
+        )
+
+    async def _launch(self, launch: _Objects) -> Job:
         with self._tracing.step("create Job"):
             try:
                 async with asyncio.timeout(LAUNCH_SECONDS):
-                    job, is_new = await self._job(launch, manifest)
+                    job, is_new = await self._job(launch)
             except TimeoutError:
                 raise UnknownOutcome from None
         try:
@@ -79,11 +118,11 @@ class JobLauncher:
             raise
         return job
 
-    async def _job(self, launch: Launch, manifest: dict[str, Any]) -> tuple[Job, bool]:
+    async def _job(self, launch: _Objects) -> tuple[Job, bool]:
         """Return the launch's Job, and whether this call created it."""
-        name = manifest["metadata"]["name"]
+        name = launch.job["metadata"]["name"]
         clearing = _Attempt(lambda: self._client.find_job(name), self._rng)
-        attempt = _Attempt(lambda: self._client.create_job(manifest), self._rng)
+        attempt = _Attempt(lambda: self._client.create_job(launch.job), self._rng)
         while True:
             try:
                 return await attempt.until_settled(), True
@@ -91,7 +130,7 @@ class JobLauncher:
                 if not error.is_taken:
                     # A quota is checked before the name: the Job may be there, launched by another leader.
                     found = await clearing.or_unknown() if error.is_quota else None
-                    if found is not None and launch_of(found.metadata) == launch.session.launch_id:
+                    if found is not None and launch_of(found.metadata) == launch.launch_id:
                         return found, attempt.is_uncertain
                     if attempt.is_uncertain:
                         # An earlier attempt may have succeeded and be the cause itself: it filled a quota.
@@ -106,16 +145,20 @@ class JobLauncher:
             existing = await clearing.or_unknown()
             if existing is None:
                 continue
-            if existing.metadata.labels.launch_id == launch.session.launch_id:
+            if existing.metadata.labels.launch_id == launch.launch_id:
                 return existing, attempt.is_uncertain
             await self._clear_away(existing, launch)
             await clearing.pause()
 
-    async def _clear_away(self, existing: Job, launch: Launch) -> None:
+    async def _clear_away(self, existing: Job, launch: _Objects) -> None:
         """Delete the finished Job of this session's former launch; refuse to launch over any other Job."""
-        session_id = launch.session.id
+        session_id, name = launch.session_id, existing.metadata.name
+        if session_id is None:
+            raise RuntimeUnavailable(
+                f"The Job {name} in namespace {self._client.namespace} is something else."
+            )
         if self._is_in_use(existing, session_id):
-            raise SessionConflict.by_name(session_id, existing.metadata.name, self._client.namespace)
+            raise SessionConflict.by_name(session_id, name, self._client.namespace)
 
         async def delete() -> None:
             await self._client.delete_job(existing, unless=lambda job: self._is_in_use(job, session_id))
@@ -129,13 +172,13 @@ class JobLauncher:
         is_done = (has_ended(job) and is_accounted(job)) or self._is_abandoned(launch_id or "")
         return launch_id is None or not is_of_session or not is_done
 
-    async def _secret(self, launch: Launch, job: Job, *, is_first: bool) -> None:
+    async def _secret(self, launch: _Objects, job: Job, *, is_first: bool) -> None:
         """Create the bot's Secret. Its name belongs to this launch alone, so one that exists is its own.
 
         A quota says nothing of whether it exists, unless this is the first attempt.
         """
-        manifest = session_secret(launch, job.metadata.uid)
-        may_only_look = launch.secrets is None
+        manifest = launch.secret_of(job.metadata.uid)
+        may_only_look = not launch.has_secrets
         attempt = _Attempt(lambda: self._client.create_secret(manifest, dry_run=may_only_look), self._rng)
         try:
             await attempt.until_settled()

@@ -15,7 +15,7 @@ from controller.core.primitives.backoff import RetryWait
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
-from controller.runtimes.kubernetes.client.objects import Job, Pod, launch_of
+from controller.runtimes.kubernetes.client.objects import Job, Pod
 from controller.runtimes.kubernetes.exit_evidence import has_ended
 from controller.runtimes.kubernetes.job.manifests import FAREWELL_SECONDS
 from controller.runtimes.kubernetes.job.records import is_accounted
@@ -39,13 +39,16 @@ class JobStopper:
         self._patience_seconds = grace_seconds + FAREWELL_SECONDS + DEAD_NODE_SECONDS
         self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
 
-    async def stop(self, bot: Bot, patch: dict[str, Any]) -> bool:
+    async def stop(
+        self, bot: Bot, patch: dict[str, Any], unless: Callable[[Job], bool] = is_accounted
+    ) -> bool:
         """Return once the bot is gone; False if there is no Job, so that there never was a bot.
 
-        `patch` stops the Job. That comes first, because it is durable and right in every state. Deleting the
-        pod is quicker, and works while the controller manager is away.
+        `patch` stops the Job, `unless` its state shows that this is done or rules it out. That comes first,
+        because it is durable and right in every state. Deleting the pod is quicker, and works while the
+        controller manager is away.
         """
-        job: Job | None = await self._retrying(bot)(self._stop_job, bot, patch)
+        job: Job | None = await self._retrying(bot)(self._stop_job, bot, patch, unless)
         if job is None and bot.job is None and bot.pod is None:
             return False
         if job is not None and is_accounted(job) and has_ended(job):
@@ -63,15 +66,15 @@ class JobStopper:
         """Return retries without a limit. A change of the bot cuts a pause short."""
         return AsyncRetrying(retry=retry_if_exception_type(ApiError), wait=self._backoff, sleep=bot.change)
 
-    async def _stop_job(self, bot: Bot, patch: dict[str, Any]) -> Job | None:
+    async def _stop_job(self, bot: Bot, patch: dict[str, Any], unless: Callable[[Job], bool]) -> Job | None:
         """Stop the Job, unless the bot is gone. Return None if there is no Job."""
         if bot.is_gone:
             return bot.job
         seen = bot.job
         try:
-            job = seen or await self._own_job(bot)
+            job = seen or await self._client.find_own_job(bot.name, bot.launch_id)
             if job is not None:
-                job = await self._client.patch_job(job, patch, unless=is_accounted)
+                job = await self._client.patch_job(job, patch, unless=unless)
         except ApiError as error:
             log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
             if not error.may_pass and bot.pod is not None:
@@ -81,11 +84,6 @@ class JobStopper:
         if job is not None:
             bot.job_written(job, seen)
         return job
-
-    async def _own_job(self, bot: Bot) -> Job | None:
-        """Return its Job if no watch has shown it yet; not another Job of the same name."""
-        job = await self._client.find_job(bot.name)
-        return job if job is not None and launch_of(job.metadata) == bot.launch_id else None
 
     async def _end_pod(self, bot: Bot, delete: _DeletePod) -> None:
         """Delete the pod, even if it appears only now. Return once the bot is gone."""

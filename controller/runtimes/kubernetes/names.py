@@ -25,6 +25,15 @@ SECRET_KEY: Final = f"{OURS}secret-key"
 OF_SESSIONS: Final = f"{LAUNCH_ID},!{DRY_START}"
 """Selects the Jobs and pods of sessions."""
 
+POOL: Final = f"{OURS}pool"
+"""The label of the Job and pod of a warm bot: whether it waits for a session, has one, or was given up.
+
+It has nothing to do with the label of nodes of this name, which operators may use.
+"""
+
+WARM: Final = f"{OURS}warm"
+"""Of a warm bot's Job: what has to be known of it while it has no session, as JSON."""
+
 CLAIM: Final = f"{OURS}claim"
 """Of a ConfigMap that the controller writes: another value each time that a controller makes it its own."""
 
@@ -59,6 +68,8 @@ _LONGEST_NAME: Final = 40
 _LONGEST_LABEL: Final = 63
 _HASH_CHARACTERS: Final = 12
 _LAUNCH_CHARACTERS: Final = 8
+_WARM: Final = "warm"
+_WARM_CHARACTERS: Final = 10
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
@@ -68,6 +79,13 @@ def job_name(session_id: str) -> str:
     if len(session_id) <= _LONGEST_NAME and _DNS_LABEL.fullmatch(session_id):
         return session_id
     return _slug(session_id, session_id.lower(), r"[^a-z0-9]+", _LONGEST_NAME)
+
+
+def warm_job_name(agent: str, launch_id: str) -> str:
+    """Return the name of a warm bot's Job, which it keeps when a session claims it."""
+    digest = hashlib.sha256(launch_id.encode()).hexdigest()[:_WARM_CHARACTERS]
+    readable = agent[: _LONGEST_NAME - len(f"{_WARM}--{digest}")].rstrip("-")
+    return f"{_WARM}-{readable}-{digest}"
 
 
 def secret_name(job: str, launch_id: str) -> str:

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
-from controller.core.errors import NotClaimed, RuntimeUnavailable, SessionConflict
+from controller.core.errors import NotClaimed, RuntimeUnavailable, SessionConflict, UnknownOutcome
 from controller.core.primitives.clock import Clock
 from controller.core.runtime import Launch, Observation
 from controller.core.session import Ending, Session
@@ -26,6 +26,8 @@ from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
 from controller.runtimes.kubernetes.installation import NamespaceInstallation
 from controller.runtimes.kubernetes.job.manifests import EXAMPLE, session_job
 from controller.runtimes.kubernetes.job.template import JobTemplate
+from controller.runtimes.kubernetes.job.warm_manifests import warm_job
+from controller.runtimes.kubernetes.job_claimer import JobClaimer
 from controller.runtimes.kubernetes.job_launcher import JobLauncher
 from controller.runtimes.kubernetes.job_recorder import JobRecorder
 from controller.runtimes.kubernetes.job_stopper import JobStopper
@@ -66,8 +68,7 @@ class KubernetesRuntime:
             tracing: records the steps of a launch.
         """
         self._template = template
-        self._grace_seconds = grace_seconds
-        self._keep_ended_seconds = keep_ended_seconds
+        self._durations = {"grace_seconds": grace_seconds, "keep_ended_seconds": keep_ended_seconds}
         self._api = api
         self._client = client = NamespaceClient(api, namespace)
         self._jobs = WatchCache(
@@ -78,12 +79,14 @@ class KubernetesRuntime:
         )
         self._is_followed = False
         self._observations: ObservationQueue[Observation] = ObservationQueue()
+        self._claimer = JobClaimer(client, clock, rng)
         self._tracker = BotTracker(
             client,
             self._jobs,
             self._pods,
             observations=self._observations,
             stopper=JobStopper(client, grace_seconds, rng),
+            claimer=self._claimer,
             diagnosis=Diagnosis(client, clock),
             clock=clock,
         )
@@ -150,6 +153,9 @@ class KubernetesRuntime:
         manifest = self._manifest(launch)
         # Known before it is created: the watch may show the Job before the API server answers.
         bot = self._tracker.bot(launch.session.launch_id, manifest["metadata"]["name"])
+        if bot.name != manifest["metadata"]["name"]:
+            # A warm bot that the session has claimed: a Job of its own would be a second bot.
+            return
         bot.launching(launch.session.id, (launch.secrets or {}).values())
         try:
             job = await self._launcher.launch(launch, manifest)
@@ -163,14 +169,44 @@ class KubernetesRuntime:
         if bot.job is None:
             self._tracker.take_job(Seen(job))
 
-    async def launch_warm(self, launch: WarmLaunch) -> None:  # noqa: ARG002 - to come
-        raise RuntimeUnavailable("This runtime starts no warm bots yet.")
+    async def launch_warm(self, launch: WarmLaunch) -> None:
+        manifest = warm_job(self._template, launch, **self._durations)
+        bot = self._tracker.bot(launch.bot.launch_id, manifest["metadata"]["name"])
+        if bot.intent is not None or bot.is_over:
+            raise RuntimeUnavailable("The warm bot was given up, or is gone.")
+        bot.launching(None, launch.secrets.values())
+        try:
+            job = await self._launcher.launch_warm(launch, manifest)
+        except RuntimeUnavailable:
+            if not bot.was_found:
+                self._tracker.abandon(bot)
+            raise
+        finally:
+            bot.launched()
+            self._tracker.look(bot)
+        if bot.job is None:
+            self._tracker.take_job(Seen(job))
 
-    async def claim(self, launch: Launch) -> None:  # noqa: ARG002 - to come
-        raise NotClaimed
+    async def claim(self, launch: Launch) -> None:
+        bot = self._tracker.find(launch.session.launch_id)
+        if bot is None:
+            if not self._tracker.has_introduced:
+                raise UnknownOutcome("The controller is still finding the warm bots.")
+            raise NotClaimed("There is no such bot.")
+        await self._claimer.claim(bot, launch)
+        self._tracker.look(bot)
 
     async def give_up(self, launch_id: str) -> None:
-        """There are no warm bots to end."""
+        bot = self._tracker.find(launch_id)
+        if bot is None or bot.state is BotState.ABANDONED:
+            # Without a bot that is known, there is no Job: all were listed. A late one is deleted.
+            return
+        bot.gave_up()
+        try:
+            await self._claimer.give_up(bot)
+        finally:
+            # Now a task sees to it that the bot goes, however long that takes.
+            self._tracker.look(bot)
 
     async def stop(self, session: Session, intent: Ending) -> None:
         if bot := self._tracker.find(session.launch_id):
@@ -189,12 +225,7 @@ class KubernetesRuntime:
         return await read_log(self._client, self._tracker.find(launch_id), follow=follow)
 
     def _manifest(self, launch: Launch) -> dict[str, Any]:
-        return session_job(
-            self._template,
-            launch,
-            grace_seconds=self._grace_seconds,
-            keep_ended_seconds=self._keep_ended_seconds,
-        )
+        return session_job(self._template, launch, **self._durations)
 
     def _is_abandoned(self, launch_id: str) -> bool:
         bot = self._tracker.find(launch_id)

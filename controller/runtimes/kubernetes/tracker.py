@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from controller.core.primitives.clock import Clock
 from controller.core.runtime import Exit, Observation
 from controller.core.session import Ending, Session
 from controller.observe.logs import about
-from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.bots import Bot, BotState
 from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
@@ -24,13 +23,10 @@ from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Se
 from controller.runtimes.kubernetes.client.watch_cache import WatchCache
 from controller.runtimes.kubernetes.exit_evidence import scheduled_at
 from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
-from controller.runtimes.kubernetes.job.records import (
-    is_recorded,
-    read_intent,
-    read_session,
-    stop_patch,
-    why_unread,
-)
+from controller.runtimes.kubernetes.job.records import is_accounted, is_recorded, read_intent, stop_patch
+from controller.runtimes.kubernetes.job.warm_manifests import give_up_patch
+from controller.runtimes.kubernetes.job_claimer import JobClaimer, needs_no_giving_up
+from controller.runtimes.kubernetes.job_recognition import recognise
 from controller.runtimes.kubernetes.job_stopper import JobStopper
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract.reasons import Reason
@@ -49,7 +45,7 @@ _LATE_SECONDS: Final = 600.0
 class BotTracker:
     """Owns the bots. Changes of Jobs and pods are only recorded; all that takes time runs in tasks."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         client: NamespaceClient,
         jobs: WatchCache[Job],
@@ -57,6 +53,7 @@ class BotTracker:
         *,
         observations: ObservationQueue[Observation],
         stopper: JobStopper,
+        claimer: JobClaimer,
         diagnosis: Diagnosis,
         clock: Clock,
     ) -> None:
@@ -65,6 +62,7 @@ class BotTracker:
         self._pods = pods
         self._observations = observations
         self._stopper = stopper
+        self._claimer = claimer
         self._diagnosis = diagnosis
         self._clock = clock
         self._bots: dict[str, Bot] = {}
@@ -161,27 +159,12 @@ class BotTracker:
         bot = self.bot(launch_of(job.metadata), job.metadata.name)
         if bot.state is BotState.ABANDONED:
             self._clear_away(bot, job)
-        elif bot.is_known or self._is_found(bot, job):
-            bot.job_seen(job)
+        else:
+            if (news := recognise(bot, job)) is not None:
+                self._observations.put(news)
+            if bot.is_known:
+                bot.job_seen(job)
         self.look(bot)
-
-    def _is_found(self, bot: Bot, job: Job) -> bool:
-        """Report a session that an earlier controller launched. False if the Job belongs to no session."""
-        session = read_session(job)
-        if session is None:
-            self._note_unread(bot, job)
-            return False
-        bot.found(session)
-        self._observations.put(Observation(launch_id=bot.launch_id, found=session))
-        return True
-
-    def _note_unread(self, bot: Bot, job: Job) -> None:
-        """Log, once, that a session is left alone because another release has to look after it."""
-        reason = why_unread(job)
-        if reason is not None and not bot.is_left_alone:
-            bot.is_left_alone = True
-            extra = {"job": job.metadata.name, "problem": f"{names.CONTRACT} {reason}"}
-            log.error("session of another contract left alone", extra=extra)
 
     def _listed(self) -> None:
         """Start to look at bots once both Jobs and pods are listed: one without the other would mislead."""
@@ -214,6 +197,10 @@ class BotTracker:
             # For what happened before we watched there is only the cluster's own time, in whole seconds.
             at = at if bot.was_found else self._clock.now()
             self._observations.put(Observation(launch_id=bot.launch_id, scheduled=at))
+        if (lacking := bot.pod_lacks()) is not None:
+            self.start(self._claimer.mark_pod(bot, lacking), bot.session_id)
+        if bot.has_to_be_ended():
+            self.start(self._stop(bot, give_up_patch(), needs_no_giving_up), None)
         intent = _intent_on(bot.job) if bot.job is not None else None
         if intent is not None and bot.asked_to_leave(intent):
             self._observations.put(Observation(launch_id=bot.launch_id, intent=intent))
@@ -223,8 +210,10 @@ class BotTracker:
 
     # --- the end of a bot ---
 
-    async def _stop(self, bot: Bot, patch: dict[str, Any]) -> None:
-        if not await self._stopper.stop(bot, patch) and self.abandon(bot):
+    async def _stop(
+        self, bot: Bot, patch: dict[str, Any], unless: Callable[[Job], bool] = is_accounted
+    ) -> None:
+        if not await self._stopper.stop(bot, patch, unless) and self.abandon(bot):
             self._observations.put(Observation(launch_id=bot.launch_id, exit=Exit(at=self._clock.now())))
 
     async def _conclude(self, bot: Bot) -> None:

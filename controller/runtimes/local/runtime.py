@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,7 @@ from controller.runtimes.local.bounded_log import BoundedLog
 from controller.runtimes.local.guardian import Guardian
 from controller.runtimes.local.installation import LocalInstallation
 from controller.runtimes.local.memory import oom_kills
+from controller.runtimes.local.output import copy_output
 from controller.runtimes.local.programs import BotProgram
 from controller.runtimes.local.strays import kill_strays
 from controller.runtimes.observation_queue import ObservationQueue
@@ -41,7 +42,6 @@ from podline.contract.reasons import Reason
 log = logging.getLogger("podline.runtimes.local")
 
 _LAST_WORD: Final = "last-word.json"
-_READ_BYTES: Final = 64 * 1024
 _OUTPUT_SECONDS: Final = 1.0
 """How long reading the rest of the pipe may take after the bot is gone."""
 
@@ -53,13 +53,28 @@ process group before the bot exists, so that a killed controller never leaves an
 
 @dataclass(slots=True, eq=False)
 class _BotProcess:
-    """One bot, running or gone."""
+    """One bot, running or gone.
+
+    Attributes:
+        session_id: the session that it is for; None for a warm bot that waits for one.
+    """
 
     process: asyncio.subprocess.Process
     directory: Path
     log: BoundedLog
     oom_kills_before: int
+    session_id: str | None
     asked_to_leave: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A process to start."""
+
+    launch_id: str
+    session_id: str | None
+    agent: AgentVersion
+    variables: Mapping[str, str] = field(repr=False)
 
 
 class LocalRuntime:
@@ -127,14 +142,36 @@ class LocalRuntime:
         return None if is_able else "Bots cannot be launched right now. Try again in a few seconds."
 
     async def launch(self, launch: Launch) -> None:
+        variables = {**launch.environment, **(launch.secrets or {})}
+        session = launch.session
+        await self._start(_Start(session.launch_id, session.id, launch.agent, variables))
+
+    async def launch_warm(self, launch: WarmLaunch) -> None:
+        variables = {**launch.environment, **launch.secrets}
+        await self._start(_Start(launch.bot.launch_id, None, launch.agent, variables))
+
+    async def claim(self, launch: Launch) -> None:
+        session = launch.session
+        bot = self._bots.get(session.launch_id)
+        if bot is None or bot.process.returncode is not None or bot.asked_to_leave.is_set():
+            raise NotClaimed("Its process is gone, or about to be.")
+        if bot.session_id not in (None, session.id):
+            raise NotClaimed("It is another session's.")
+        bot.session_id = session.id
+
+    async def give_up(self, launch_id: str) -> None:
+        if bot := self._bots.get(launch_id):
+            bot.asked_to_leave.set()
+
+    async def _start(self, start: _Start) -> None:
         if self._tasks is None or self._guardian is None:
             raise RuntimeUnavailable("The local runtime is not running.")
-        launch_id = launch.session.launch_id
+        launch_id = start.launch_id
         if launch_id in self._bots:
             return
         log_ = self._make_directory(self._directory / launch_id)
         try:
-            bot, output = await self._spawn(launch, log_, self._guardian.entrance)
+            bot, output = await self._spawn(start, log_, self._guardian.entrance)
         except OSError as error:
             log_.close()
             shutil.rmtree(log_.directory, ignore_errors=True)
@@ -146,15 +183,6 @@ class LocalRuntime:
         self._guardian.add(bot.process.pid)
         self._bots[launch_id] = bot
         self._tasks.create_task(self._watch(launch_id, bot, output, self._guardian))
-
-    async def launch_warm(self, launch: WarmLaunch) -> None:  # noqa: ARG002 - to come
-        raise RuntimeUnavailable("This runtime starts no warm bots yet.")
-
-    async def claim(self, launch: Launch) -> None:  # noqa: ARG002 - to come
-        raise NotClaimed
-
-    async def give_up(self, launch_id: str) -> None:
-        """There are no warm bots to end."""
 
     async def stop(self, session: Session, intent: Ending) -> None:  # noqa: ARG002 - processes keep no record
         if bot := self._bots.get(session.launch_id):
@@ -178,9 +206,9 @@ class LocalRuntime:
                 "Check the disk that TMPDIR is on."
             ) from error
 
-    async def _spawn(self, launch: Launch, log_: BoundedLog, entrance: int) -> tuple[_BotProcess, int]:
+    async def _spawn(self, start: _Start, log_: BoundedLog, entrance: int) -> tuple[_BotProcess, int]:
         """Start the process. Return it with the reading end of its output."""
-        program = self._program_of(launch.agent)
+        program = self._program_of(start.agent)
         if shutil.which(program.command[0]) is None:
             # The shell could report this only in the bot's log.
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -195,8 +223,7 @@ class LocalRuntime:
                 cwd=program.directory or log_.directory,
                 env={
                     **program.defaults,
-                    **launch.environment,
-                    **(launch.secrets or {}),
+                    **start.variables,
                     **program.variables,
                     environment.LAST_WORD: str(log_.directory / _LAST_WORD),
                 },
@@ -207,14 +234,14 @@ class LocalRuntime:
             raise
         finally:
             os.close(writing)
-        return _BotProcess(process, log_.directory, log_, oom_kills_before), reading
+        return _BotProcess(process, log_.directory, log_, oom_kills_before, start.session_id), reading
 
     async def _watch(self, launch_id: str, bot: _BotProcess, output: int, guardian: Guardian) -> None:
         """Observe one bot until it is gone, and clean up once its log has been kept long enough."""
         self._observations.put(Observation(launch_id=launch_id, scheduled=self._clock.now()))
         try:
             async with asyncio.TaskGroup() as tasks:
-                copying = tasks.create_task(_copy(output, bot.log))
+                copying = tasks.create_task(copy_output(output, bot.log))
                 stopping = tasks.create_task(self._stop_when_asked(bot))
                 await self._until_gone(launch_id, bot, guardian)
                 stopping.cancel()
@@ -239,10 +266,13 @@ class LocalRuntime:
 
     async def _stop_when_asked(self, bot: _BotProcess) -> None:
         await bot.asked_to_leave.wait()
-        with suppress(ProcessLookupError):
-            bot.process.terminate()
-            # A stopped process handles no signal until it is continued. Now it can still say goodbye.
-            bot.process.send_signal(signal.SIGCONT)
+        if bot.process.returncode is None:
+            with suppress(ProcessLookupError):
+                # Not by the process's own method: its second call would reap a bot that is gone at once, and
+                # asyncio could not learn any more how it ended.
+                os.kill(bot.process.pid, signal.SIGTERM)
+                # A stopped process handles no signal until it is continued. Now it can still say goodbye.
+                os.kill(bot.process.pid, signal.SIGCONT)
         await asyncio.sleep(self._grace_seconds)
         log.warning("bot killed after the grace period", extra={"pid": bot.process.pid})
         _kill_group(bot.process.pid)
@@ -266,23 +296,3 @@ def _kill_group(leader: int) -> None:
     """Kill the rest of a process group. An empty group is not an error."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-
-
-async def _copy(output: int, log_: BoundedLog) -> None:
-    """Copy a pipe to the log until its last writer has closed it."""
-    reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(output, "rb", buffering=0)
-    )
-    is_kept = True
-    try:
-        while text := await reader.read(_READ_BYTES):
-            try:
-                log_.write(text)
-                is_kept = True
-            except OSError as error:
-                if is_kept:
-                    log.warning("bot's output could not be kept", extra={"error": error.strerror})
-                is_kept = False
-    finally:
-        transport.close()

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import httpx
 import pytest
 
-from testing.cluster.admission import Account, an_event, production_job, somebody_elses_job
+from controller.runtimes.kubernetes.job.warm_manifests import KEEPS_ITS_NODE
+from testing.cluster.admission import (
+    Account,
+    a_bots_pod,
+    an_event,
+    production_job,
+    somebody_elses_job,
+)
 
 MERGE = "application/merge-patch+json"
 JSON = "application/json-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
 STOP = {"spec": {"activeDeadlineSeconds": 0, "suspend": False}}
 ADOPT = {"metadata": {"labels": {"podline.dev/launch-id": "mine"}}}
 
@@ -116,6 +127,54 @@ async def test_a_bot_s_job_is_deleted_with_its_bot(guarded: Account, policy: str
     deleted = await guarded.ask("DELETE", f"{guarded.jobs}/{job['metadata']['name']}", options)
 
     assert deleted.status_code == 200, deleted.text
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"spec": {"containers": [{"name": "bot", "image": "thief"}]}},
+        {"spec": {"activeDeadlineSeconds": 1}},
+        {"metadata": {"labels": {"podline.dev/serves-model": "true"}}},
+        {"metadata": {"labels": {"app.kubernetes.io/name": None}}},
+        {"metadata": {"labels": {"app.kubernetes.io/name": "podline-controller"}}},
+        {"metadata": {"annotations": {"example.com/rights": "all"}}},
+        {"metadata": {"annotations": {"example.com/kept": None}}},
+        {"metadata": {"finalizers": ["example.com/never"]}},
+        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "a"}]}},
+    ],
+    ids=["image", "deadline", "service", "missing label", "name", "rights", "missing note", "end", "owner"],
+)
+async def test_a_bot_s_pod_is_only_labelled_and_never_changed_in_its(
+    guarded: Account, unguarded: Account, patch: dict[str, object]
+) -> None:
+    answers = []
+    for account in (unguarded, guarded):
+        await make_pod(account)
+        path = f"{account.core}/pods/a-bot-s"
+        answers.append((await account.attempt("PATCH", path, patch, STRATEGIC)).status_code)
+
+    assert answers == [200, 422]
+
+
+async def test_the_pod_of_a_warm_bot_becomes_a_session_s(guarded: Account) -> None:
+    await make_pod(guarded)
+    claimed = {
+        "labels": {f"podline.dev/{name}": "claimed" for name in ("pool", "session", "user")},
+        "annotations": dict.fromkeys(
+            ("podline.dev/session-id", "podline.dev/user-id", *KEEPS_ITS_NODE), "true"
+        ),
+    }
+
+    answer = await guarded.attempt("PATCH", f"{guarded.core}/pods/a-bot-s", {"metadata": claimed}, MERGE)
+
+    assert answer.status_code == 200, answer.text
+
+
+async def make_pod(account: Account) -> None:
+    pod = a_bots_pod()
+    pod["metadata"]["annotations"] = {"example.com/kept": "yes"}
+    with suppress(httpx.HTTPStatusError):
+        await account.plane.api("POST", f"{account.core}/pods", pod)
 
 
 async def test_events_are_about_jobs_only(guarded: Account, unguarded: Account) -> None:

@@ -11,7 +11,16 @@ import msgspec
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.api import DRY_RUN, Api
 from controller.runtimes.kubernetes.client.errors import ApiRefused, ApiUnreachable, readable
-from controller.runtimes.kubernetes.client.objects import ConfigMap, Event, Job, Meta, Namespace, Page, Pod
+from controller.runtimes.kubernetes.client.objects import (
+    ConfigMap,
+    Event,
+    Job,
+    Meta,
+    Namespace,
+    Page,
+    Pod,
+    launch_of,
+)
 
 T = TypeVar("T")
 
@@ -86,6 +95,11 @@ class NamespaceClient:
     async def find_job(self, name: str) -> Job | None:
         return await self._find(f"{self.jobs}/{name}", Job)
 
+    async def find_own_job(self, name: str, launch_id: str) -> Job | None:
+        """Return the Job of a launch; not another Job of the same name."""
+        job = await self.find_job(name)
+        return job if job is not None and launch_of(job.metadata) == launch_id else None
+
     async def patch_job(
         self, job: Job, patch: Mapping[str, Any], *, unless: Callable[[Job], bool]
     ) -> Job | None:
@@ -100,12 +114,19 @@ class NamespaceClient:
             The Job as it is now, changed or ruled out. None if it is gone, or another one has its name.
         """
 
-        async def write(seen: Meta) -> Job:
-            metadata = {**patch["metadata"], **_conditions(seen)}
-            body = {**patch, "metadata": metadata}
-            return await self.api.read("PATCH", f"{self.jobs}/{seen.name}", Job, body=body)
+        async def write(seen: Job) -> Job:
+            return await self.patch_job_as_seen(seen, patch)
 
         return await self._write_to_current(job, write, unless)
+
+    async def patch_job_as_seen(self, job: Job, patch: Mapping[str, Any]) -> Job:
+        """Change a Job that is exactly as it was seen, with one request. Return it as it is then.
+
+        Raises:
+            ApiRefused: with `is_conflict` if it has changed, or another one has its name.
+        """
+        body = {**patch, "metadata": {**patch["metadata"], **_conditions(job.metadata)}}
+        return await self.api.read("PATCH", f"{self.jobs}/{job.metadata.name}", Job, body=body)
 
     async def delete_job(self, job: Job, *, unless: Callable[[Job], bool] | None = None) -> None:
         """Delete a Job with everything it owns, unless its state rules that out. See `patch_job`.
@@ -113,11 +134,20 @@ class NamespaceClient:
         If it is gone, another Job of its name is left alone.
         """
 
-        async def write(seen: Meta) -> None:
-            body = {"propagationPolicy": "Background", "preconditions": _conditions(seen)}
-            await self.api.request("DELETE", f"{self.jobs}/{seen.name}", body=body)
+        async def write(seen: Job) -> None:
+            body = {"propagationPolicy": "Background", "preconditions": _conditions(seen.metadata)}
+            await self.api.request("DELETE", f"{self.jobs}/{seen.metadata.name}", body=body)
 
         await self._write_to_current(job, write, unless or (lambda _: False))
+
+    async def patch_pod(self, pod: Pod, metadata: Mapping[str, Any]) -> None:
+        """Add labels and annotations to a pod, in whatever state it is.
+
+        Raises:
+            ApiRefused: also if another pod has its name.
+        """
+        body = {"metadata": {**metadata, "uid": pod.metadata.uid}}
+        await self.api.request("PATCH", f"{self.pods}/{pod.metadata.name}", body=body)
 
     async def delete_pod(self, pod: Pod) -> None:
         """Ask a pod to end, in whatever state it is.
@@ -170,7 +200,7 @@ class NamespaceClient:
                 yield piece
 
     async def _write_to_current(
-        self, job: Job, write: Callable[[Meta], Awaitable[Job | None]], unless: Callable[[Job], bool]
+        self, job: Job, write: Callable[[Job], Awaitable[Job | None]], unless: Callable[[Job], bool]
     ) -> Job | None:
         """Make a write that a conflict refuses if the Job has changed, until none does. See `patch_job`."""
         current: Job | None = job
@@ -179,7 +209,7 @@ class NamespaceClient:
             if unless(current):
                 return current
             try:
-                return await write(current.metadata)
+                return await write(current)
             except ApiRefused as error:
                 if error.status == _NOT_FOUND:
                     return None

@@ -26,6 +26,8 @@ class Labels(_Read, frozen=True):
     phase: str | None = msgspec.field(name=names.PHASE_LABEL, default=None)
     reason: str | None = msgspec.field(name=names.REASON_LABEL, default=None)
     agent: str | None = msgspec.field(name=names.AGENT_LABEL, default=None)
+    agent_version: str | None = msgspec.field(name=names.AGENT_VERSION_LABEL, default=None)
+    pool: str | None = msgspec.field(name=names.POOL, default=None)
 
 
 class Annotations(_Read, frozen=True):
@@ -42,6 +44,7 @@ class Annotations(_Read, frozen=True):
     stop_message: str | None = msgspec.field(name=names.STOP_MESSAGE, default=None)
     redeploy: str | None = msgspec.field(name=names.REDEPLOY, default=None)
     contract: str | None = msgspec.field(name=names.CONTRACT, default=None)
+    warm: str | None = msgspec.field(name=names.WARM, default=None)
 
 
 _NO_ANNOTATIONS: Final = Annotations()
@@ -56,6 +59,7 @@ class Meta(_Read, frozen=True):
     resource_version: str = ""
     labels: Labels = Labels()
     annotations: Annotations = Annotations()
+    creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
 
 
@@ -97,6 +101,7 @@ class JobSpec(_Read, frozen=True):
 
 
 class JobStatus(_Read, frozen=True):
+    start_time: datetime | None = None
     conditions: list[Condition] = []
 
 
@@ -165,25 +170,27 @@ class Pod(_Read, frozen=True):
 def lean_job(job: Job) -> Job:
     """Return a Job without the fields that are read only once, mostly the session's record.
 
-    Its version is kept with what rules a write to this version out: a recorded end.
+    Its version is kept with what rules a write to this version out: a recorded end, or that it is no longer
+    a warm bot's.
     """
-    annotations, reason = job.metadata.annotations, job.metadata.labels.reason
+    annotations = job.metadata.annotations
     kept = _NO_ANNOTATIONS
     if annotations.stop_reason is not None:
         kept = Annotations(stop_reason=annotations.stop_reason, stop_message=annotations.stop_message)
-    labels = _NO_LABELS if reason is None else Labels(reason=reason)
-    return msgspec.structs.replace(job, metadata=_lean_meta(job.metadata, labels, kept))
+    return msgspec.structs.replace(job, metadata=_lean_meta(job.metadata, kept))
 
 
 def lean_pod(pod: Pod) -> Pod:
     """Return a pod without the conditions that don't bear on a bot's fate."""
     kept = [each for each in pod.status.conditions if each.type in ("PodScheduled", "DisruptionTarget")]
     status = msgspec.structs.replace(pod.status, conditions=kept)
-    metadata = _lean_meta(pod.metadata, _NO_LABELS, _NO_ANNOTATIONS)
+    metadata = _lean_meta(pod.metadata, _NO_ANNOTATIONS)
     return msgspec.structs.replace(pod, metadata=metadata, status=status)
 
 
-def _lean_meta(meta: Meta, labels: Labels, annotations: Annotations) -> Meta:
+def _lean_meta(meta: Meta, annotations: Annotations) -> Meta:
+    reason, pool = meta.labels.reason, meta.labels.pool
+    labels = _NO_LABELS if reason is None and pool is None else Labels(reason=reason, pool=pool)
     return msgspec.structs.replace(meta, labels=labels, annotations=annotations)
 
 

@@ -47,6 +47,7 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
     agent: str = DEFAULT_AGENT
     agent_version: str | None = None
     has_body: bool = False
+    cold_start: bool = True
 
 
 class _Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -109,6 +110,7 @@ def request_annotation(session: Session) -> dict[str, str]:
         agent=session.agent,
         agent_version=session.agent_version,
         has_body=session.body is not None or session.body_is_lost,
+        cold_start=session.cold_start is not False,
     )
     return {names.REQUEST: _json(request), names.CONTRACT: str(CONTRACT)}
 
@@ -204,6 +206,7 @@ def read_session(job: Job) -> Session | None:
         agent_version=request.agent_version,
         # Only the bot's Secret has it, which the controller may not read.
         body_is_lost=request.has_body,
+        cold_start=request.cold_start,
         # An end is not written again.
         unknown_fields=_unknown_fields(meta, usage) if ending is None else {},
     )

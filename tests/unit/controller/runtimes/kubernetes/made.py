@@ -10,11 +10,14 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from controller.core.agents import BUILT_IN
 from controller.core.runtime import Launch
 from controller.core.session import Budget, Diagnostics, Ending, Session, Timeline
+from controller.core.warm import WarmBot, WarmLaunch
 from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.job.manifests import session_job
 from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
+from controller.runtimes.kubernetes.job.warm_manifests import warm_job
 from podline.contract.agents import NAME_PATTERN
 from podline.contract.reasons import Reason
 from podline.contract.usage import ModelUsage, ToolCalls, Usage
@@ -35,6 +38,7 @@ def session(**fields: Any) -> Session:
         "request_hash": "abc",
         "agent": "shop",
         "agent_version": "2-0123abcd",
+        "cold_start": True,
         "room_provider": "webrtc",
         "max_duration_seconds": 1800,
         "timeline": Timeline(accepted=NOW),
@@ -50,6 +54,31 @@ def launch(**fields: Any) -> Launch:
         "deadline_seconds": 1950.5,
     }
     return Launch(**{**known, **fields})
+
+
+def warm_bot(**fields: Any) -> WarmBot:
+    known = {"launch_id": "warm-1", "agent": "shop", "agent_version": "2-0123abcd", "created": NOW}
+    return WarmBot(**{**known, **fields})
+
+
+def warm_launch(**fields: Any) -> WarmLaunch:
+    known = {
+        "bot": warm_bot(),
+        "agent": BUILT_IN,
+        "environment": {"PODLINE_WARM": "true"},
+        "secrets": {"PODLINE_LAUNCH_TOKEN": "a-launch-token"},
+        "deadline_seconds": 3600.0,
+    }
+    return WarmLaunch(**{**known, **fields})
+
+
+def claim(launch_id: str = "warm-1", **fields: Any) -> Launch:
+    """A session that takes a warm bot."""
+    return launch(session=session(**{"launch_id": launch_id, "cold_start": False, **fields}))
+
+
+def warm_manifest(of: WarmLaunch) -> dict[str, Any]:
+    return warm_job(template(), of, grace_seconds=30, keep_ended_seconds=3600)
 
 
 def manifest(of: Launch) -> dict[str, Any]:
@@ -109,6 +138,7 @@ SESSIONS = st.builds(
     agent_version=st.none() | st.from_regex(r"[1-9][0-9]{0,5}-[0-9a-f]{8}", fullmatch=True),
     body=st.none(),
     body_is_lost=st.booleans(),
+    cold_start=st.booleans(),
     persona=st.none() | TEXTS,
     max_duration_seconds=st.integers(1, 86_400),
     budget=st.builds(
