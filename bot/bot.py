@@ -1,7 +1,7 @@
 """The shopping assistant: a Gemini Live bot that searches a shop and keeps the caller's list."""
 
 import os
-from typing import Any, Final
+from typing import Any
 
 import aiohttp
 from pipecat.frames.frames import LLMRunFrame
@@ -21,41 +21,45 @@ from bot.settings import TOOL_TIMEOUT_SECONDS, read_settings
 from bot.store import Store
 from bot.tools.products import ProductTools
 from bot.transcript import Transcript
+from podline.contract import environment as env
 from podline.contract.model import GEMINI_MODEL
 from podline.end_call import end_call
 from podline.gemini import GeminiLiveLLMService, GeminiVADParams
 from podline.voice import turns_by_voice
 
-SETTINGS: Final = read_settings(os.environ)
-PERSONA: Final = load_persona(SETTINGS.persona)
+if not env.waits(os.environ):
+    # A wrong variable is reported before anybody calls. A bot that waits for its call gets them with that.
+    load_persona(read_settings(os.environ).persona)
 
 
 async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> None:
     """Hold one call in a room."""
+    settings = read_settings(os.environ)
+    persona = load_persona(settings.persona)
     call = podline.call()
-    call.set_goodbye(farewell_request(PERSONA))
+    call.set_goodbye(farewell_request(persona))
 
     async with aiohttp.ClientSession() as http:
-        store = Store(http, SETTINGS.convex_url, SETTINGS.convex_token)
+        store = Store(http, settings.convex_url, settings.convex_token)
         async with (
             Transcript(store, call.session_id, call.user_id) as transcript,
             ProductTools(store, call.user_id, call.send) as products,
         ):
             llm = GeminiLiveLLMService(
-                api_key=SETTINGS.google_api_key,
+                api_key=settings.google_api_key,
                 settings=GeminiLiveLLMService.Settings(
                     model=GEMINI_MODEL,
-                    system_instruction=PERSONA.instructions,
-                    voice=PERSONA.voice,
-                    language=PERSONA.language,
+                    system_instruction=persona.instructions,
+                    voice=persona.voice,
+                    language=persona.language,
                     vad=GeminiVADParams(disabled=True),
                 ),
                 tools=[*products.functions, end_call],
                 function_call_timeout_secs=TOOL_TIMEOUT_SECONDS,
             )
             user_aggregator, assistant_aggregator = LLMContextAggregatorPair(
-                LLMContext([{"role": "user", "content": greeting_request(PERSONA)}]),
-                user_params=turns_by_voice(SETTINGS.stop_secs),
+                LLMContext([{"role": "user", "content": greeting_request(persona)}]),
+                user_params=turns_by_voice(settings.stop_secs),
             )
             pipeline = Pipeline(
                 [transport.input(), user_aggregator, llm, transport.output(), assistant_aggregator]

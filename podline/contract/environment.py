@@ -30,6 +30,8 @@ METADATA: Final = "PODLINE_METADATA"
 BOT_FILE: Final = "PODLINE_BOT_FILE"
 GOODBYE: Final = "PODLINE_GOODBYE"
 DRY_START: Final = "PODLINE_DRY_START"
+WARM: Final = "PODLINE_WARM"
+PRELOAD: Final = "PODLINE_PRELOAD"
 PERSONA: Final = "PODLINE_PERSONA"
 MAX_DURATION_SECONDS: Final = "PODLINE_MAX_DURATION_SECONDS"
 GRACE_SECONDS: Final = "PODLINE_GRACE_SECONDS"
@@ -77,6 +79,12 @@ _OF_A_CALL: Final = frozenset(
 )
 _OURS: Final = "PODLINE_"
 
+OF_A_START: Final = frozenset({WARM, PRELOAD, DRY_START})
+"""Variables that say how a process starts. A session's bot has none of them, and no assignment sets them."""
+
+OF_A_PROCESS: Final = frozenset({BOT_FILE, LAST_WORD})
+"""Variables that a process keeps from its start, whatever an assignment says."""
+
 SECRETS: Final = (GOOGLE_API_KEY, CONVEX_TOKEN, DAILY_TOKEN, LIVEKIT_TOKEN, LAUNCH_TOKEN, ICE_CONFIG)
 """Variables whose values must never be shown."""
 
@@ -84,6 +92,16 @@ SECRETS: Final = (GOOGLE_API_KEY, CONVEX_TOKEN, DAILY_TOKEN, LIVEKIT_TOKEN, LAUN
 def is_reserved(name: str) -> bool:
     """Return whether a variable belongs to the runner and its call, so that no bot can change it."""
     return name.startswith(_OURS) or name in _OF_A_CALL
+
+
+def waits(variables: Mapping[str, str]) -> bool:
+    """Return whether a process waits for its session, instead of being started for one."""
+    return variables.get(WARM, "").strip().lower() == "true"
+
+
+def preloads(variables: Mapping[str, str]) -> bool:
+    """Return whether a process that waits imports its bot before it has a session."""
+    return variables.get(PRELOAD, "").strip().lower() != "false"
 
 
 def traces_are_wanted(variables: Mapping[str, str]) -> bool:

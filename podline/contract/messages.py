@@ -17,6 +17,8 @@ from podline.contract.usage import Count, Name, Seconds, ServiceName, Tokens, Us
 from podline.contract.version import why_unspoken
 
 MAX_REPORT_BYTES = 64 * 1024
+MAX_ASSIGNMENT_BYTES = 128 * 1024
+"""The most that the variables of a session may take, as JSON."""
 MAX_LAST_WORD_BYTES = 4096
 """A longer termination message loses its beginning: kubernetes.io, determine-reason-pod-failure."""
 
@@ -293,6 +295,27 @@ class StopMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class AssignmentMessage:
+    """A session for a bot that waits for one.
+
+    The bot confirms it like any message, with an empty body, and has the session only with the answer to
+    that, an `Assignment`. Any other answer means that it is not wanted for the session any more. It repeats a
+    confirmation whose answer was lost. A bot that has its session confirms again, and ignores the answer.
+    """
+
+    id: Name
+    session_id: Name
+    type: Literal["assignment"] = "assignment"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The answer to a confirmed assignment: the variables that a bot started for the session would have."""
+
+    environment: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownMessage:
     """A message of a kind that only a newer controller knows."""
 
@@ -300,14 +323,14 @@ class UnknownMessage:
     type: Name
 
 
-InboxMessage = OfferMessage | CandidatesMessage | StopMessage | UnknownMessage
+InboxMessage = OfferMessage | CandidatesMessage | StopMessage | AssignmentMessage | UnknownMessage
 
 _UNKNOWN: Final = "unknown"
 
 
 def _kind_of_message(message: Any) -> str:
     kind = message.get("type") if isinstance(message, dict) else getattr(message, "type", None)
-    return kind if kind in ("offer", "candidates", "stop") else _UNKNOWN
+    return kind if kind in ("offer", "candidates", "stop", "assignment") else _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +345,7 @@ class InboxPage:
             Annotated[OfferMessage, Tag("offer")]
             | Annotated[CandidatesMessage, Tag("candidates")]
             | Annotated[StopMessage, Tag("stop")]
+            | Annotated[AssignmentMessage, Tag("assignment")]
             | Annotated[UnknownMessage, Tag(_UNKNOWN)],
             Discriminator(_kind_of_message),
         ]

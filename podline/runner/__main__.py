@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -22,12 +23,18 @@ from podline.runner.bot_file import BotFile, find_bot_file, load_bot_file
 from podline.runner.channel.outbox import Outbox
 from podline.runner.dry_start import start_dry
 from podline.runner.ending import CANCELLED, LOOP_STOPPED, CallEnding
-from podline.runner.logs import configure_logging
+from podline.runner.logs import LoggedCall, configure_logging
 from podline.runner.loop_watch import Blocked, watched_loop
 from podline.runner.masking import Secrets, mask_standard_streams
 from podline.runner.pausing_loop import LoopStopped, PausingLoop
 from podline.runner.process_exit import FORCED_EXIT_SECONDS, ProcessExit
-from podline.runner.settings import RunnerSettings, read_settings
+from podline.runner.settings import (
+    RunnerSettings,
+    WaitingSettings,
+    read_settings,
+    read_waiting_settings,
+)
+from podline.runner.waiting import settle_memory, take_variables, wait_for_call
 
 if TYPE_CHECKING:
     from podline.runner.observers.spans import Traces
@@ -42,8 +49,27 @@ LOG_SECONDS: Final = 1.0
 """How long it may take to log why the process is about to exit."""
 
 
+@dataclass(frozen=True)
+class _Process:
+    """What a process has from its start, whether it is started for a call or waits for one."""
+
+    bot_file: Path
+    loop: PausingLoop
+    outbox: Outbox
+    exit: ProcessExit
+    secrets: Secrets
+    logged_call: LoggedCall
+    keep_logging: Callable[[], None]
+    around: "Callable[[HoldCall], HoldCall] | None"
+
+    async def load_bot(self) -> BotFile:
+        bot = await self.loop.paused(lambda: load_bot_file(self.bot_file))
+        self.keep_logging()
+        return bot
+
+
 def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
-    """Run the bot in its file for the call that the environment describes.
+    """Run the bot in its file for the call that the environment describes, or that the bot is given later.
 
     `around` may put something around what holds the call, such as a measurement.
     """
@@ -51,29 +77,32 @@ def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
     outbox = Outbox(lambda: time.monotonic() - began)
     outbox.mark("process_up")
     secrets = Secrets(os.environ)
-    shows_errors = os.environ.get(env.SHOW_ERRORS, "").strip().lower() == "true"
+    logged_call = LoggedCall.of(os.environ)
 
     def message_of(ending: CallEnding) -> str:
-        return message_with_error(ending, secrets) if shows_errors else ending.message
+        return message_with_error(ending, secrets) if logged_call.shows_errors else ending.message
 
     process_exit = ProcessExit(outbox, os.environ.get(env.LAST_WORD, "").strip(), message_of)
-    process_exit.on_early_signal()
+    process_exit.on_early_signal(signal.SIGTERM)
     mask_standard_streams(secrets, sys)
-    keep_logging = configure_logging(os.environ.get(env.SESSION_ID, ""), secrets, shows_errors=shows_errors)
+    keep_logging = configure_logging(logged_call, secrets)
+    settings: RunnerSettings | WaitingSettings
     try:
         if env.DRY_START in os.environ:
             process_exit.now(start_dry(os.environ))
         # Wrong variables are named before a missing file.
-        settings, bot_file = read_settings(os.environ), find_bot_file(os.environ)
+        settings = read_waiting_settings(os.environ) if env.waits(os.environ) else read_settings(os.environ)
+        bot_file = find_bot_file(os.environ)
     except BotError as error:
         logger.error("call not begun", problem=error.message)
         process_exit.now(CallEnding.of(error))
-    outbox.contract = settings.contract
-    if env.traces_are_wanted(os.environ) and not settings.traced:
-        logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
     loop = PausingLoop(asyncio.new_event_loop())
+    process = _Process(bot_file, loop, outbox, process_exit, secrets, logged_call, keep_logging, around)
     try:
-        holding = _hold_call(loop, bot_file, settings, outbox, process_exit, keep_logging, around)
+        if isinstance(settings, WaitingSettings):
+            holding = _wait_and_hold_call(process, settings)
+        else:
+            holding = _hold_call(process, settings)
         loop.run(_exit_after(holding, process_exit))
     except (SystemExit, KeyboardInterrupt) as error:
         # Raised in any task, it stops the loop at once.
@@ -101,18 +130,31 @@ async def _exit_after(holding: Awaitable[CallEnding], process_exit: ProcessExit)
     process_exit.now(ending)
 
 
+async def _wait_and_hold_call(process: _Process, waiting: WaitingSettings) -> CallEnding:
+    """Do what can be done before there is a call, wait for one, and hold it as any bot does."""
+    process.outbox.contract = waiting.contract
+    _prepare_for_any_call(traced=waiting.traced)
+    bot = await process.load_bot() if waiting.preloads else None
+    settle_memory()
+    # The bot's file may have set handlers of its own.
+    process.exit.on_early_signal(signal.SIGTERM, signal.SIGINT)
+    assigned = await wait_for_call(waiting.channel, process.outbox)
+    if isinstance(assigned, CallEnding):
+        return assigned
+    take_variables(os.environ, assigned.environment)
+    process.secrets.learn()
+    process.logged_call.read(os.environ)
+    return await _hold_call(process, read_settings(os.environ), bot)
+
+
 async def _hold_call(
-    loop: PausingLoop,
-    bot_file: Path,
-    settings: RunnerSettings,
-    outbox: Outbox,
-    process_exit: ProcessExit,
-    keep_logging: Callable[[], None],
-    around: "Callable[[HoldCall], HoldCall] | None",
+    process: _Process, settings: RunnerSettings, loaded: BotFile | None = None
 ) -> CallEnding:
+    outbox, process_exit = process.outbox, process.exit
+    outbox.contract = settings.contract
     hold_call = _import_session()
-    if around is not None:
-        hold_call = around(hold_call)
+    if process.around is not None:
+        hold_call = process.around(hold_call)
     limits = CallLimits(
         settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds
     )
@@ -135,11 +177,10 @@ async def _hold_call(
     def give_up(blocked: Blocked) -> None:
         # An ending that is decided has its own watchdog.
         if not attendance.ending.done():
-            process_exit.now(_ending_of_blocked(blocked, bot_file.parent))
+            process_exit.now(_ending_of_blocked(blocked, process.bot_file.parent))
 
     async def load_bot() -> BotFile:
-        bot = await loop.paused(lambda: load_bot_file(bot_file))
-        keep_logging()
+        bot = loaded or await process.load_bot()
         take_signals()
         return bot
 
@@ -159,6 +200,20 @@ def _ending_of_blocked(blocked: Blocked, directory: Path) -> CallEnding:
     logging.start()
     logging.join(LOG_SECONDS)
     return ending_of_block(blocked.objects, blocked.line_below(directory))
+
+
+def _prepare_for_any_call(*, traced: bool) -> None:
+    """Import what a call needs, before it is known where its caller is.
+
+    Failures that only some calls have are left to those.
+    """
+    _import_session()
+    from podline.runner.room.transports import expect_any_transport  # noqa: PLC0415 - imports Pipecat
+
+    expect_any_transport()
+    if traced:
+        with suppress(ConfigInvalid, ImportError):
+            import podline.runner.observers.spans  # noqa: F401, PLC0415 - only for those who want traces
 
 
 def _import_session() -> "HoldCall":
@@ -183,6 +238,8 @@ def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
             return traces(os.environ)
         except (ConfigInvalid, ValueError) as error:
             logger.warning("traces can't be sent", problem=str(error))
+    elif env.traces_are_wanted(os.environ):
+        logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
     return nullcontext()
 
 

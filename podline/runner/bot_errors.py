@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+from podline.contract import environment as env
 from podline.contract.reasons import Reason
 from podline.contract.text import printable
 from podline.errors import BotCrashed, BotError, ConfigInvalid, first_cause, last_line
@@ -71,6 +72,11 @@ def advice(error: BaseException) -> str:
     match error:
         case ModuleNotFoundError(name=str(name)):
             return f"Add the package of {_brief(name)} to the agent's image."
+        case KeyError() if (variable := _missing_variable(error)) is not None and env.is_reserved(variable):
+            read = f"Read {variable} in bot(runner_args), once there is a call"
+            return (
+                f"{read}, or set `preload` to false in podline.toml." if env.waits(os.environ) else f"{read}."
+            )
         case KeyError() if (variable := _missing_variable(error)) is not None:
             return f"Put {variable} into the agent's secret set."
         case _:

@@ -7,13 +7,14 @@ import sys
 import sysconfig
 import threading
 import traceback
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from loguru import logger
 
+from podline.contract import environment as env
 from podline.errors import first_cause
 from podline.logs import BY_A_LIBRARY, Line, form_for
 from podline.runner.masking import Secrets
@@ -48,13 +49,38 @@ _LIBRARIES: Final = tuple(
 )
 
 
-def configure_logging(session_id: str, secrets: Secrets, *, shows_errors: bool = False) -> Callable[[], None]:
+@dataclass
+class LoggedCall:
+    """The call that log lines are about. A bot that waits for its call learns of it later.
+
+    Attributes:
+        session_id: Its session; empty while there is none.
+        shows_errors: True if errors are shown in full, for where bots are developed.
+    """
+
+    session_id: str
+    shows_errors: bool = False
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str]) -> "LoggedCall":
+        """Return the call that these variables describe."""
+        call = cls("")
+        call.read(variables)
+        return call
+
+    def read(self, variables: Mapping[str, str]) -> None:
+        """Take the call that these variables describe."""
+        self.session_id = variables.get(env.SESSION_ID, "")
+        self.shows_errors = variables.get(env.SHOW_ERRORS, "").strip().lower() == "true"
+
+
+def configure_logging(call: LoggedCall, secrets: Secrets) -> Callable[[], None]:
     """Log to standard error, one line per event, with the `secrets` masked.
 
     Pipecat logs the conversation at DEBUG (services/google/gemini_live/llm.py), which is loguru's default
     level, so call this before Pipecat is imported. The standard library's logging and warnings are included.
 
-    With `shows_errors`, an error's line has its traceback, which may contain anything.
+    If the call shows errors, an error's line has its traceback, which may contain anything.
 
     Return a function to call once the bot is imported. A bot that has configured loguru itself, as Pipecat's
     examples do, keeps what it chose; the runner's own lines are added to that.
@@ -63,7 +89,7 @@ def configure_logging(session_id: str, secrets: Secrets, *, shows_errors: bool =
     form = form_for(stream, os.environ)
 
     def write(message: "Message") -> None:
-        line = line_of(message.record, session_id, shows_errors=shows_errors)
+        line = line_of(message.record, call.session_id, shows_errors=call.shows_errors)
         clean = {name: _masked(secrets, value) for name, value in line.fields.items()}
         exception = None if line.exception is None else secrets.without(line.exception)
         stream.write(form(replace(line, fields=clean, exception=exception)) + "\n")

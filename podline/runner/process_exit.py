@@ -43,13 +43,14 @@ class ProcessExit:
         # A controller that never heard of a bot learns only from the file what the bot has used.
         outbox.on_acknowledged = self._write_running
 
-    def on_early_signal(self) -> None:
-        """Exit on SIGTERM at once. As PID 1, a process without a handler would not end at all."""
+    def on_early_signal(self, *numbers: signal.Signals) -> None:
+        """Exit on these signals at once. As PID 1, a process without a handler would not end at all."""
 
         def exit_early(_number: int, _frame: object) -> None:
             self.now(CallEnding(TERMINATED, "A signal stopped the bot before it had joined."))
 
-        signal.signal(signal.SIGTERM, exit_early)
+        for number in numbers:
+            signal.signal(number, exit_early)
 
     def prepare(self, ending: CallEnding, grace_seconds: float) -> None:
         """Write the report of a decided ending, and exit by force if the call takes too long to close."""

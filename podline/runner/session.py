@@ -353,7 +353,8 @@ async def hold_call(
     """
     session = BotSession(settings, outbox, attendance, traces, take_signals, make_observers)
     bot = await load_bot()
-    # What stays in memory is frozen, so that no collection walks through it in the middle of a call.
+    # What stays in memory is frozen, so that no collection walks through it in the middle of a call. In a bot
+    # that has waited for its call, most of that was frozen before.
     gc.freeze()
     gc.enable()
     await session.run(bot)

@@ -23,6 +23,9 @@ Transport = Literal["daily", "livekit", "webrtc"]
 
 MIN_MUTE_SECONDS: Final = 2.0
 
+_OF_NO_CALL: Final = {env.SESSION_ID: "waiting", env.USER_ID: "waiting", env.TRANSPORT: "webrtc"}
+"""Stands for a call's own variables while there is no call: all others are checked before there is one."""
+
 _ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
@@ -194,12 +197,51 @@ class RunnerSettings:
         return self.daily or self.livekit
 
 
+@dataclass(frozen=True, kw_only=True)
+class WaitingSettings:
+    """What a bot needs that waits for its call.
+
+    Attributes:
+        channel: How to reach the controller.
+        contract: What the controller started the bot in.
+        traced: True if a call's spans will be sent.
+        preloads: True if the bot is imported before its call is known.
+    """
+
+    channel: Channel
+    contract: int
+    traced: bool
+    preloads: bool
+
+
+def read_waiting_settings(environment: Mapping[str, str]) -> WaitingSettings:
+    """Read and check every variable that is known before there is a call.
+
+    Raises:
+        WrongVariables: Something is missing or malformed; one line names it all and contains no secret.
+    """
+    hint = "a bot that waits for its call needs it: the call comes from the controller"
+    settings = _read({**environment, **_OF_NO_CALL}, hint)
+    if settings.channel is None:
+        raise AssertionError("webrtc has a channel")
+    return WaitingSettings(
+        channel=settings.channel,
+        contract=settings.contract,
+        traced=settings.traced,
+        preloads=env.preloads(environment),
+    )
+
+
 def read_settings(environment: Mapping[str, str]) -> RunnerSettings:
     """Read and check every variable.
 
     Raises:
         WrongVariables: Something is missing or malformed; one line names it all and contains no secret.
     """
+    return _read(environment, "webrtc needs it: offers come through the controller")
+
+
+def _read(environment: Mapping[str, str], why_a_controller: str) -> RunnerSettings:
     variables = given(environment)
     transport, problems = _transport(variables)
     needs_channel = transport == "webrtc" or env.CONTROLLER_URL in variables
@@ -213,7 +255,7 @@ def read_settings(environment: Mapping[str, str]) -> RunnerSettings:
     }
     hints = {}
     if transport == "webrtc":
-        hints[env.CONTROLLER_URL] = "webrtc needs it: offers come through the controller"
+        hints[env.CONTROLLER_URL] = why_a_controller
     return read_variables(RunnerSettings, values, hints, problems)
 
 

@@ -21,7 +21,9 @@ from podline.backoff import Retries
 from podline.contract.encoding import DecodeError, decode, encode
 from podline.contract.messages import (
     INBOX_POLL_SECONDS,
+    MAX_ASSIGNMENT_BYTES,
     REPORT_INTERVAL_SECONDS,
+    Assignment,
     InboxAnswer,
     InboxMessage,
     InboxPage,
@@ -33,6 +35,7 @@ from podline.runner.settings import Channel
 _IDS_REMEMBERED: Final = 256
 """How many handled messages to remember: a controller resends unanswered ones, which are far fewer."""
 
+_ASSIGNMENT: Final = TypeAdapter(Assignment)
 _INBOX_PAGE: Final = TypeAdapter(InboxPage)
 _REPORT_ANSWER: Final = TypeAdapter(ReportAnswer)
 
@@ -62,6 +65,8 @@ class Pace:
     first_pause: float = 0.25
     longest_pause: float = 5.0
     answer_within: float = 20.0
+    confirm_timeout: float = 1.5
+    confirm_within: float = 5.0
     flush_within: float = 2.0
 
     empty_poll_at_least: float = 1.0
@@ -107,6 +112,44 @@ class ControllerClient:
             # A batch interrupted here is sent again under the same number.
             await self._flush()
 
+    @property
+    def is_refused(self) -> bool:
+        """True if the controller wants nothing of this launch any more."""
+        return self._is_refused
+
+    async def announce(self) -> None:
+        """Send one report, repeatedly until it has arrived, or the controller refuses this launch."""
+        retries = self._pace.retries()
+        while not (self._is_refused or await self._send_report()):
+            await retries.pause()
+
+    async def confirm(self, message_id: str) -> Assignment | None:
+        """Confirm an assignment; return what was assigned, or None if the bot is not wanted for it any more.
+
+        Raises:
+            TimeoutError: No answer arrived: the bot may have been assigned.
+            DecodeError: The answer is no assignment that can be used.
+        """
+        given: list[Assignment] = []
+        attempt = partial(self._send_confirmation, message_id, given)
+        if not await self._pace.retries().repeat(attempt, self._pace.confirm_within):
+            raise TimeoutError
+        return given[0] if given else None
+
+    async def _send_confirmation(self, message_id: str, given: list[Assignment]) -> bool:
+        """Confirm once, and take what is given; return whether the controller has decided."""
+        body = encode(InboxAnswer(body={}))
+        try:
+            status, answer = await self._request(
+                "POST", self._url_of(message_id), body, self._pace.confirm_timeout, MAX_ASSIGNMENT_BYTES
+            )
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+        if status == HTTPStatus.OK:
+            given.append(decode(_ASSIGNMENT, answer))
+        self._heed(status)
+        return status < HTTPStatus.INTERNAL_SERVER_ERROR
+
     async def messages(self) -> AsyncIterator[InboxMessage | Withdrawn]:
         """Yield each inbox message once, in the controller's order, until it refuses this launch."""
         seen: deque[str] = deque(maxlen=_IDS_REMEMBERED)
@@ -141,14 +184,16 @@ class ControllerClient:
 
     async def _send_answer(self, message_id: str, answer: InboxAnswer) -> bool:
         """Send an answer; return whether the controller has accepted or refused it."""
-        url = f"{self._launch}/inbox/{quote(message_id, safe='')}"
         try:
-            status, _ = await self._request("POST", url, encode(answer))
+            status, _ = await self._request("POST", self._url_of(message_id), encode(answer))
         except _FAILURES:
             return False
         if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.warning("answer not wanted by the controller", status=status)
         return status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def _url_of(self, message_id: str) -> str:
+        return f"{self._launch}/inbox/{quote(message_id, safe='')}"
 
     async def _report(self) -> None:
         retries = self._pace.retries()
@@ -216,13 +261,30 @@ class ControllerClient:
         return None
 
     async def _request(
-        self, method: str, url: str, body: bytes | None = None, within: float | None = None
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        within: float | None = None,
+        most_bytes: int | None = None,
     ) -> tuple[int, bytes]:
+        """Return an answer's status and body.
+
+        Raises:
+            DecodeError: The body is longer than `most_bytes`.
+        """
         limit = aiohttp.ClientTimeout(total=within or self._pace.request_timeout)
         async with self._http.request(
             method, url, data=body, headers=self._headers, timeout=limit, allow_redirects=False
         ) as response:
-            return response.status, await response.read()
+            if most_bytes is None:
+                return response.status, await response.read()
+            answer = bytearray()
+            async for part in response.content.iter_any():
+                answer += part
+                if len(answer) > most_bytes:
+                    raise DecodeError(f"It is longer than {most_bytes} bytes")
+            return response.status, bytes(answer)
 
     def _heed(self, status: int) -> None:
         """Stop sending if the controller refuses this launch."""

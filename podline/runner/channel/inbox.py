@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeVar
 from loguru import logger
 
 from podline.contract.messages import (
+    AssignmentMessage,
     CandidatesMessage,
     InboxAnswer,
     InboxMessage,
@@ -105,6 +106,9 @@ class InboxReader:
                 self._offer.withdraw(ids)
             case StopMessage():
                 self._stop(message)
+                _put(self._answers, (message.id, InboxAnswer(body={})))
+            case AssignmentMessage():
+                # A controller that has just taken over does not know yet that the bot has its session.
                 _put(self._answers, (message.id, InboxAnswer(body={})))
             case OfferMessage() if self._peer is not None:
                 self._offer.put(message)

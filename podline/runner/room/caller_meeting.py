@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from podline.errors import ConfigInvalid
 from podline.runner.room.client_events import ClientEvents
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.protocols import Presence
@@ -28,17 +29,33 @@ class CallerMeeting:
 def replace_transport(module: Any, name: str, transport: Any, *of_call: Any) -> None:
     """Have whoever makes the transport that a module of Pipecat's has under this name get ours.
 
+    A bot imports the class by its name, so it has to be ours before that. A bot that waits for its call is
+    imported before its call is known: then this is called twice, first without `of_call`, and the class that
+    the bot has imported learns of the call.
+
     Args:
         module: Pipecat's.
         name: Its class.
         transport: Our subclass of that.
         of_call: What ours takes before Pipecat's arguments.
     """
+    if not issubclass(getattr(module, name), transport):
+        setattr(module, name, _call_transport(name, transport))
+    getattr(module, name).podline_call = of_call
 
+
+def _call_transport(name: str, transport: Any) -> type:
     class CallTransport(transport):  # type: ignore[misc]  # whichever of the three it is
+        podline_call: ClassVar[tuple[Any, ...]] = ()
+
         def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*of_call, *args, **options)
+            if not CallTransport.podline_call:
+                raise ConfigInvalid(
+                    f"The bot makes its {name} while it is imported: make it in bot(runner_args), once "
+                    "there is a call."
+                )
+            super().__init__(*CallTransport.podline_call, *args, **options)
 
     # Processors are named after their class.
     CallTransport.__name__ = CallTransport.__qualname__ = name
-    setattr(module, name, CallTransport)
+    return CallTransport

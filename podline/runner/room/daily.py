@@ -27,6 +27,16 @@ RECOVERY_SECONDS: Final = 15.0
 """How long a connection to Daily may be interrupted. Its client reconnects by itself, or never reports."""
 
 
+def expect_daily() -> None:
+    """Have a bot that is imported before its call is known import the class that will know the call.
+
+    Raises:
+        ConfigInvalid: The extra of Pipecat that a Daily room needs is missing.
+    """
+    require(pipecat_daily)
+    replace_transport(pipecat_daily, "DailyTransport", DailyCallerTransport)
+
+
 def use_daily(room: DailyRoomAccess, meeting: CallerMeeting) -> None:
     """Have whoever makes Pipecat's transport for this room get one that knows the call.
 

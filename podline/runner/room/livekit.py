@@ -47,6 +47,16 @@ _connect_once: Final = inspect.unwrap(pipecat_livekit.LiveKitTransportClient.con
 """No retries by Pipecat: three take ten seconds, and a refusal stays a refusal."""
 
 
+def expect_livekit() -> None:
+    """Have a bot that is imported before its call is known import the class that will know the call.
+
+    Raises:
+        ConfigInvalid: The extra of Pipecat that a LiveKit room needs is missing.
+    """
+    require(pipecat_livekit)
+    replace_transport(pipecat_livekit, "LiveKitTransport", LiveKitCallerTransport)
+
+
 def use_livekit(room: LiveKitRoomAccess, meeting: CallerMeeting) -> None:
     """Have whoever makes Pipecat's transport for this room get one that knows the call.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipecat.transports.base_transport import TransportParams
 
 from podline.contract.candidates import CandidateFilter, why_too_much
-from podline.extras import optional
+from podline.extras import optional, require
 from podline.runner.room.caller_meeting import CallerMeeting, replace_transport
 from podline.runner.room.client_events import ToldOfCaller
 from podline.runner.room.guarded_connection import GuardedConnection
@@ -169,6 +169,16 @@ class Peer:
         if self._is_here:
             self._away.set()
             self._presence.caller_left(abruptly=abruptly)
+
+
+def expect_peer() -> None:
+    """Have a bot that is imported before its call is known import the class that will know the call.
+
+    Raises:
+        ConfigInvalid: The extra of Pipecat that a peer needs is missing.
+    """
+    require(smallwebrtc_transport)
+    replace_transport(smallwebrtc_transport, "SmallWebRTCTransport", PeerTransport)
 
 
 def use_peer(peer: Peer, meeting: CallerMeeting) -> None:

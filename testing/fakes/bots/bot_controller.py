@@ -9,7 +9,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from podline.contract.encoding import encode
-from podline.contract.messages import Event, InboxAnswer, InboxMessage, InboxPage, Report, ReportAnswer
+from podline.contract.messages import (
+    Assignment,
+    Event,
+    InboxAnswer,
+    InboxMessage,
+    InboxPage,
+    Report,
+    ReportAnswer,
+)
 from podline.contract.reading import read_answer, read_report
 from podline.runner.settings import Channel
 
@@ -39,6 +47,10 @@ class FakeController:
         refusals: Statuses to answer the next reports with, before any is counted.
         answers_to_lose: How many reports to count and then hang up on.
         poll_seconds: How long an empty poll is held.
+        assignments: What a confirmation of the message with this id is answered with.
+        confirmations_to_lose: How many answers to take and then hang up on.
+        confirmed: The ids of the messages that were answered, each time.
+        start_seconds: How long a bot may take to do what a test waits for.
     """
 
     def __init__(self) -> None:
@@ -52,6 +64,10 @@ class FakeController:
         self.answer_refusals: deque[int] = deque()
         self.answers_to_lose = 0
         self.poll_seconds = 0.05
+        self.assignments: dict[str, Assignment | bytes] = {}
+        self.confirmations_to_lose = 0
+        self.confirmed: list[str] = []
+        self.start_seconds = 10.0
         self._changed = asyncio.Condition()
         app = web.Application()
         app.router.add_post("/internal/launches/launch-1/reports", self._report)
@@ -72,7 +88,7 @@ class FakeController:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something the bot sent has made this true."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(self.start_seconds), self._changed:
             await self._changed.wait_for(holds)
 
     async def queue(self, *messages: InboxMessage) -> None:
@@ -108,11 +124,20 @@ class FakeController:
         return web.Response(body=encode(InboxPage(self._queued(after))))
 
     async def _answer(self, request: web.Request) -> web.Response:
+        message_id = request.match_info["id"]
+        self.confirmed.append(message_id)
+        await self._tell()
         if self.answer_refusals:
             return web.Response(status=self.answer_refusals.popleft())
-        self.answers[request.match_info["id"]] = read_answer(await request.read())
+        self.answers[message_id] = read_answer(await request.read())
         await self._tell()
-        return web.Response(status=204)
+        if self.confirmations_to_lose:
+            self.confirmations_to_lose -= 1
+            _hang_up(request)
+        assignment = self.assignments.get(message_id)
+        if assignment is None:
+            return web.Response(status=204)
+        return web.Response(body=assignment if isinstance(assignment, bytes) else encode(assignment))
 
     def _queued(self, after: str | None) -> list[InboxMessage]:
         ids = [message.id for message in self.inbox]

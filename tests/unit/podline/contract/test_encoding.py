@@ -11,6 +11,8 @@ from podline.contract.encoding import DecodeError, decode, encode
 from podline.contract.messages import (
     EVENT_KINDS,
     MAX_EVENTS,
+    Assignment,
+    AssignmentMessage,
     BotTimeline,
     FinalReport,
     InboxAnswer,
@@ -48,6 +50,8 @@ def talked(**changes: Any) -> dict[str, Any]:
         (InboxPage([], ["m1"]), {"messages": [], "withdrawn": ["m1"]}),
         (StopMessage("m1"), {"type": "stop", "id": "m1", "reason": None}),
         (OfferMessage("m1", {"sdp": "v=0"}), {"type": "offer", "id": "m1", "offer": {"sdp": "v=0"}}),
+        (AssignmentMessage("m1", "s1"), {"type": "assignment", "id": "m1", "session_id": "s1"}),
+        (Assignment({"USER_ID": "ana"}), {"environment": {"USER_ID": "ana"}}),
         (TurnEnded(), {"type": "turn"}),
     ],
 )
@@ -86,10 +90,14 @@ def test_what_is_no_message_is_not_written() -> None:
 
 
 def test_messages_come_back_as_they_were() -> None:
-    page = InboxPage([StopMessage("m1", "idle"), OfferMessage("m2", {"sdp": "v=0"})], ["m0"])
+    page = InboxPage(
+        [StopMessage("m1", "idle"), OfferMessage("m2", {"sdp": "v=0"}), AssignmentMessage("m3", "s1")], ["m0"]
+    )
+    assignment = Assignment({"USER_ID": "ana", "PODLINE_BODY": '{"name": "Käse"}'})
     left = FinalReport("idle", "It was quiet.", Usage(turns=3), Usage(), BotTimeline(now=9.0), acked=2)
 
     assert decode(TypeAdapter(InboxPage), encode(page)) == page
+    assert decode(TypeAdapter(Assignment), encode(assignment)) == assignment
     assert read_final_report(encode(left)) == left
 
 
@@ -269,13 +277,17 @@ def test_a_final_report_in_a_contract_that_is_not_spoken_is_refused() -> None:
 
 
 def test_a_message_of_a_later_release_does_not_hide_the_others() -> None:
-    stop, news = {"id": "m1", "type": "stop"}, {"id": "m2", "type": "assignment", "session": {"id": "one"}}
+    stop, news = {"id": "m1", "type": "stop"}, {"id": "m2", "type": "invitation", "session": {"id": "one"}}
     page = decode(TypeAdapter(InboxPage), json.dumps({"messages": [stop, news]}))
 
-    assert page.messages == [StopMessage("m1"), UnknownMessage("m2", "assignment")]
+    assert page.messages == [StopMessage("m1"), UnknownMessage("m2", "invitation")]
 
 
-@pytest.mark.parametrize("message", [5, None, "stop", {}, {"id": "m1"}, {"id": 5, "type": "assignment"}])
+@pytest.mark.parametrize("message", [5, None, "stop", {}, {"id": "m1"}, {"id": 5, "type": "invitation"}])
 def test_what_is_no_message_makes_no_page(message: object) -> None:
     with pytest.raises(DecodeError):
         decode(TypeAdapter(InboxPage), json.dumps({"messages": [message]}))
+
+
+def test_an_assignments_variables_are_not_shown() -> None:
+    assert "secret" not in repr(Assignment({"A_KEY": "secret"}))

@@ -65,6 +65,14 @@ def test_an_error_is_named_with_its_place(code: Callable[[], object], reason: Re
     assert "4111" not in ending.message
 
 
+def test_a_variable_of_the_call_is_looked_for_in_the_call() -> None:
+    ending = ending_of_bot(raised(lambda: os.environ["PODLINE_NO_SUCH_VARIABLE_9"]), HERE)
+
+    assert ending.message.endswith(
+        " Read PODLINE_NO_SUCH_VARIABLE_9 in bot(runner_args), once there is a call."
+    )
+
+
 def test_a_name_that_would_write_to_the_operators_terminal_does_not() -> None:
     ending = ending_of_bot(ModuleNotFoundError(name="\x1b[2Jpackage\n" + "x" * 500), HERE)
 

@@ -11,9 +11,9 @@ from podline.runner.logs import describe, without_quotes
 LOG = """
 import asyncio, logging
 from loguru import logger
-from podline.runner.logs import configure_logging
+from podline.runner.logs import LoggedCall, configure_logging
 from podline.runner.masking import Secrets
-configure_logging("s-1", Secrets({"A_KEY": "sekret-key"}), shows_errors=%s)
+configure_logging(LoggedCall("s-1", shows_errors=%s), Secrets({"A_KEY": "sekret-key"}))
 %s
 """
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from podline.contract.messages import (
+    AssignmentMessage,
     CandidatesMessage,
     InboxAnswer,
     InboxMessage,
@@ -114,6 +115,12 @@ async def test_candidates_do_not_wait_for_an_offer_that_does() -> None:
         await site.peer.has_begun("m1")
         site.channel.put(CandidatesMessage("m2", {"pc_id": "p", "candidates": []}))
         await site.channel.answered("m2")
+
+
+async def test_a_bot_that_has_its_call_confirms_it_again() -> None:
+    async with reading() as site:
+        site.channel.put(AssignmentMessage("m1", "session-1"))
+        assert (await site.channel.answered("m1")) == InboxAnswer(body={})
 
 
 async def test_of_a_flood_of_offers_one_is_at_work_and_the_latest_is_answered() -> None:
