@@ -231,8 +231,14 @@ def _plan(view: PoolView, wanted: int, asked: int, room: int, now: float) -> Poo
 
 
 def _split(bots: Sequence[SeenBot], most: int) -> tuple[list[SeenBot], list[SeenBot]]:
-    """Return the bots to keep, at most so many, and the rest: ready ones are kept first, and younger ones."""
-    ordered = sorted(bots, key=lambda each: (not each.is_ready, not each.is_current, each.age))
+    """Return the bots to keep, at most so many, and the rest.
+
+    Ready ones are kept first, the younger before the older; then those that will be ready soonest.
+    """
+    ordered = sorted(
+        bots,
+        key=lambda each: (not each.is_ready, not each.is_current, each.age if each.is_ready else -each.age),
+    )
     return ordered[:most], ordered[most:]
 
 

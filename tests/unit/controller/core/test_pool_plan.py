@@ -250,6 +250,7 @@ def test_plans_that_are_carried_out_come_to_rest_at_what_is_wanted(
     definition: AgentDefinition, in_use: int, capacity: int
 ) -> None:
     waiting = bots(ready=3, is_current=False)
+    each = PoolPlan()
     for turn in range(40):
         view = PoolView(definition=definition, in_use=in_use, bots=waiting)
         each = plan({"clerk": view}, capacity, in_use, now=0.0)["clerk"]

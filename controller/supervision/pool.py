@@ -1,0 +1,431 @@
+"""The pool of warm bots: keeps as many waiting as the agents' definitions ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from controller.core.agents import Agents, AgentVersion, Preflight
+from controller.core.deadlines import Limits
+from controller.core.errors import ControllerError, ShuttingDown, UnknownOutcome
+from controller.core.pool_plan import (
+    ARRIVALS_SECONDS,
+    OLDEST_SECONDS,
+    Failures,
+    PoolPlan,
+    PoolView,
+    SeenBot,
+    WarmStage,
+    has_pool,
+    plan,
+)
+from controller.core.primitives.clock import Clock
+from controller.core.primitives.flag import Flag
+from controller.core.runtime import Exit, Runtime
+from controller.core.warm import WarmBot
+from controller.observe.warm_metrics import WarmMetrics
+from controller.supervision.assignment import Assigner
+from controller.supervision.registry import SessionRegistry
+from controller.supervision.warm_bots import HeldBot, WarmBots
+
+log = logging.getLogger("podline.pool")
+
+TICK_SECONDS: Final = 0.25
+"""How late the pool may notice what nobody reports to it: an age, a silence, the end of a pause."""
+
+HELD_UP_SECONDS: Final = 5.0
+"""A tick this late means that the controller itself was stalled: bots could not poll meanwhile."""
+
+PROVEN_SECONDS: Final = 30.0
+"""A bot that has waited this long has shown that bots of its agent can start."""
+
+_SPARE_SECONDS: Final = 600.0
+"""How much longer than it is wanted a warm bot may exist: its successor may take a while to become ready."""
+
+_AGAIN_SECONDS: Final = 2.0
+"""Between two attempts to end a bot."""
+
+_GONE_SECONDS: Final = 30.0
+"""How long after its grace period a bot that was given up counts, if nothing is heard of its end."""
+
+_MOST_ARRIVALS: Final = 2000
+_MOST_START_TIMES: Final = 8
+
+
+@dataclass(slots=True)
+class _AgentHistory:
+    """What has happened in one agent's pool, on the monotonic clock."""
+
+    arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_ARRIVALS))
+    start_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_START_TIMES))
+    created: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_ARRIVALS))
+    unanswered: int = 0
+    failures: Failures = field(default_factory=Failures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatus:
+    """An agent's warm bots as an operator sees them.
+
+    Attributes:
+        wanted: how many should wait now.
+        starting: how many are not ready yet.
+        ready: how many wait for a session.
+        in_use: how many sessions have a bot, warm or not.
+        problem: why fewer wait than should; None if nothing is known to be wrong.
+    """
+
+    wanted: int = 0
+    starting: int = 0
+    ready: int = 0
+    in_use: int = 0
+    problem: str | None = None
+
+
+class WarmPool:
+    """Creates, replaces and ends warm bots. Await `run` for as long as sessions are served.
+
+    Attributes:
+        bots: that wait, or are on their way in or out.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
+        self,
+        *,
+        agents: Agents,
+        preflight: Preflight,
+        runtime: Runtime,
+        registry: SessionRegistry,
+        assigner: Assigner,
+        limits: Limits,
+        metrics: WarmMetrics,
+        clock: Clock,
+        new_id: Callable[[], str],
+        can_launch: Callable[[], bool],
+        is_draining: Callable[[], bool],
+        own: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            agents: whose definitions say how many are wanted.
+            preflight: returns what an agent's bots lack.
+            runtime: runs them.
+            registry: of the sessions that bots are in use for.
+            assigner: makes launches.
+            limits: on durations.
+            metrics: of claims.
+            clock: of ages and rates.
+            new_id: makes launch ids.
+            can_launch: returns whether bots can be launched, and all of them are known.
+            is_draining: returns whether no more sessions are started.
+            own: runs work in the background.
+        """
+        self.bots = WarmBots(self.wake, self._measure_start)
+        self._agents = agents
+        self._preflight = preflight
+        self._runtime = runtime
+        self._registry = registry
+        self._assigner = assigner
+        self._limits = limits
+        self._metrics = metrics
+        self._clock = clock
+        self._new_id = new_id
+        self._can_launch = can_launch
+        self._is_draining = is_draining
+        self._own = own
+        self._changed = Flag()
+        self._histories: dict[str, _AgentHistory] = {}
+        self._plans: Mapping[str, PoolPlan] = {}
+        self._could_launch = False
+        self._is_closing = False
+        self._listening_since = clock.monotonic()
+
+    # --- what others ask ---
+
+    def serves(self, version: AgentVersion) -> bool:
+        """Return whether an agent has a pool."""
+        return has_pool(version.definition)
+
+    def status(self, agent: str) -> PoolStatus:
+        """Return an agent's warm bots, as an operator sees them."""
+        stages = self.bots.stages().get(agent, Counter())
+        planned = self._plans.get(agent, PoolPlan())
+        problem = planned.problem
+        if agent in self._plans and self._is_draining():
+            problem = "Warm bots are not kept while the controller is drained."
+        return PoolStatus(
+            wanted=planned.wanted,
+            starting=stages[WarmStage.STARTING],
+            ready=stages[WarmStage.READY],
+            in_use=self._registry.in_use()[agent],
+            problem=problem,
+        )
+
+    def stages(self) -> Mapping[str, Mapping[WarmStage, int]]:
+        """Return how many warm bots each agent with a pool has, by stage."""
+        stages = self.bots.stages()
+        return {agent: stages.get(agent, Counter()) for agent in sorted({*self._plans, *stages})}
+
+    # --- events ---
+
+    def wake(self) -> None:
+        """Have the plan made again soon."""
+        self._changed.set()
+
+    def arrived(self, version: AgentVersion) -> None:
+        """Note that a session of this agent is being started."""
+        if self.serves(version):
+            self._history(version.name).arrivals.append(self._clock.monotonic())
+            self.wake()
+
+    def adopt(self, bot: WarmBot) -> None:
+        """Hold a warm bot that another controller launched. It can be taken once it polls here."""
+        if bot.launch_id not in self.bots:
+            age = max(0.0, (self._clock.now() - bot.created).total_seconds())
+            self.bots.add(bot, launched_at=self._clock.monotonic(), age=age)
+            self.wake()
+
+    def exited(self, launch_id: str, exit_: Exit) -> None:
+        """Note that a warm bot is gone."""
+        held = self.bots.find(launch_id)
+        if held is None:
+            return
+        if held.stage is not WarmStage.LEAVING:
+            self._failed(held.bot, _why_gone(exit_))
+        self.bots.gone(held)
+
+    def take(self, version: AgentVersion) -> HeldBot | None:
+        """Take a warm bot of this version for a session. It must be claimed or given up."""
+        return None if self._is_closing else self.bots.take(version.name, version.id)
+
+    def claimed(self, agent: str) -> None:
+        """Note that a bot has proved itself: a session has it."""
+        self._history(agent).failures = Failures()
+
+    def excuse_silence(self) -> None:
+        """Don't count time until now against bots: they could not be heard."""
+        self._listening_since = self._clock.monotonic()
+
+    async def give_up(self, held: HeldBot) -> None:
+        """End a bot that was taken, and return once it is certain that it will serve no session.
+
+        Raises:
+            UnknownOutcome: it is not certain yet. It is tried again in the background.
+        """
+        self.bots.leaves(held, self._clock.monotonic())
+        try:
+            await self._runtime.give_up(held.launch_id)
+        except UnknownOutcome:
+            self._own(self._end(held, _AGAIN_SECONDS))
+            raise
+
+    def retire(self, held: HeldBot) -> None:
+        """End a bot that no session has, in the background."""
+        self.bots.leaves(held, self._clock.monotonic())
+        self._own(self._end(held))
+
+    async def close(self) -> None:
+        """Create no more bots. End those that wait, unless they outlive the controller."""
+        self._is_closing = True
+        self.wake()
+        if self._runtime.outlives_us:
+            return
+        waiting = [each for each in self.bots.all() if each.stage is not WarmStage.CLAIMING]
+        for held in waiting:
+            self.bots.leaves(held, self._clock.monotonic())
+        await asyncio.gather(*(self._try_to_end(held) for held in waiting))
+
+    def end_polls(self) -> None:
+        """End all requests of warm bots for messages: the controller exits."""
+        self.bots.close(ShuttingDown())
+
+    # --- the loop ---
+
+    async def run(self) -> None:
+        """Keep to the plan. Without pools this only waits until there is one."""
+        last = self._clock.monotonic()
+        while True:
+            self._changed.clear()
+            now = self._clock.monotonic()
+            if now - last > HELD_UP_SECONDS:
+                self.excuse_silence()
+            is_busy = self._step(now)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS if is_busy else None):
+                    await self._changed.wait()
+            # Without pools nothing ticks, so a long wait says nothing.
+            last = self._clock.monotonic() if not is_busy else now
+
+    def _step(self, now: float) -> bool:
+        """Do what is due. Return whether there is a pool."""
+        versions = {
+            status.name: status.version
+            for status in self._agents.all()
+            if status.version is not None and self.serves(status.version)
+        }
+        if not versions and not len(self.bots):
+            self._plans = {}
+            return False
+        could_launch, self._could_launch = self._could_launch, self._can_launch()
+        if self._is_closing or not (could_launch and self._could_launch):
+            # One tick later all bots of an earlier controller are known.
+            return not self._is_closing
+        self._end_those_overdue(now)
+        views = {
+            agent: self._view(agent, versions.get(agent), now)
+            for agent in {*versions, *(each.bot.agent for each in self.bots.all())}
+        }
+        claiming = sum(each.stage is WarmStage.CLAIMING for each in self.bots.all())
+        running = self._registry.in_use().total() + claiming
+        self._plans = plan(views, self._registry.admission.limits.capacity, running, now)
+        for agent, planned in self._plans.items():
+            self._metrics.agent_known(agent)
+            for launch_id in planned.give_up:
+                if (held := self.bots.find(launch_id)) is not None:
+                    self.retire(held)
+            if (version := versions.get(agent)) is not None:
+                for _ in range(planned.create):
+                    self._create(version, now)
+        return True
+
+    def _view(self, agent: str, version: AgentVersion | None, now: float) -> PoolView:
+        history = self._history(agent)
+        bots = [each for each in self.bots.all() if each.bot.agent == agent]
+        while history.arrivals and now - history.arrivals[0] > ARRIVALS_SECONDS:
+            history.arrivals.popleft()
+        while history.created and now - history.created[0] >= 1.0:
+            history.created.popleft()
+        if version is not None and (lacking := self._preflight(version)) is not None:
+            history.failures = history.failures.failed(lacking, now)
+        is_kept = version is not None and not self._is_draining()
+        return PoolView(
+            definition=version.definition if version is not None and is_kept else None,
+            in_use=self._registry.in_use()[agent] + sum(each.stage is WarmStage.CLAIMING for each in bots),
+            bots=[
+                SeenBot(
+                    launch_id=each.launch_id,
+                    stage=each.stage,
+                    is_current=version is not None and each.bot.agent_version == version.id,
+                    age=now - each.created_at,
+                )
+                for each in bots
+                if each.stage is not WarmStage.CLAIMING
+            ],
+            arrivals=[now - each for each in history.arrivals],
+            start_seconds=list(history.start_seconds),
+            unanswered=history.unanswered,
+            created=len(history.created),
+            failures=history.failures,
+        )
+
+    def _end_those_overdue(self, now: float) -> None:
+        """End bots that don't become ready or have fallen silent; forget those that must be gone."""
+        for each in self.bots.all():
+            match each.stage:
+                case WarmStage.STARTING:
+                    waited = now - max(each.launched_at, self._listening_since)
+                    if waited > self._limits.start_timeout:
+                        self._failed(each.bot, f"It was not ready within {self._limits.start_timeout:g} s.")
+                        self.retire(each)
+                case WarmStage.READY:
+                    heard = max(each.heard_at or 0.0, self._listening_since)
+                    if not each.open_polls and now - heard > self._limits.silence:
+                        self._failed(each.bot, f"It was silent for {self._limits.silence:g} s.")
+                        self.retire(each)
+                    else:
+                        self._note_proof(each, now)
+                case WarmStage.LEAVING:
+                    since = now if each.leaves_at is None else each.leaves_at
+                    if now - since > self._limits.grace + _GONE_SECONDS:
+                        self.bots.gone(each)
+                case WarmStage.CLAIMING:
+                    pass
+
+    def _measure_start(self, held: HeldBot) -> None:
+        """Note how long a bot took to become ready, if it was launched here."""
+        if held.ready_at is not None and held.launched_at == held.created_at:
+            self._history(held.bot.agent).start_seconds.append(held.ready_at - held.launched_at)
+
+    def _note_proof(self, held: HeldBot, now: float) -> None:
+        history = self._history(held.bot.agent)
+        ready_at = held.ready_at if held.ready_at is not None else now
+        if history.failures.count and now - ready_at > PROVEN_SECONDS:
+            history.failures = Failures()
+
+    # --- creating and ending ---
+
+    def _create(self, version: AgentVersion, now: float) -> None:
+        bot = WarmBot(
+            launch_id=self._new_id(),
+            agent=version.name,
+            agent_version=version.id,
+            created=self._clock.now(),
+        )
+        history = self._history(version.name)
+        history.created.append(now)
+        history.unanswered += 1
+        self._own(self._launch(self.bots.add(bot, launched_at=now), version, history))
+
+    async def _launch(self, held: HeldBot, version: AgentVersion, history: _AgentHistory) -> None:
+        deadline = OLDEST_SECONDS + _SPARE_SECONDS + self._limits.start_timeout
+        try:
+            await self._runtime.launch_warm(self._assigner.warm_launch(held.bot, version, deadline))
+        except UnknownOutcome as error:
+            self._failed(held.bot, error.detail)
+            self.retire(held)
+        except ControllerError as error:
+            self._failed(held.bot, error.detail)
+            self.bots.gone(held)
+        else:
+            log.info("warm bot launched", extra=_about(held.bot))
+            if self._is_closing and not self._runtime.outlives_us:
+                self.retire(held)
+        finally:
+            history.unanswered -= 1
+            self.wake()
+
+    async def _end(self, held: HeldBot, pause_seconds: float = 0.0) -> None:
+        """End a bot, and try until that is certain or it is gone."""
+        while True:
+            await asyncio.sleep(pause_seconds)
+            if self.bots.find(held.launch_id) is not held or await self._try_to_end(held):
+                return
+            pause_seconds = _AGAIN_SECONDS
+
+    async def _try_to_end(self, held: HeldBot) -> bool:
+        try:
+            await self._runtime.give_up(held.launch_id)
+        except ControllerError as error:
+            log.warning("warm bot not ended", extra={**_about(held.bot), "problem": error.detail})
+            return False
+        return True
+
+    def _failed(self, bot: WarmBot, cause: str) -> None:
+        history = self._history(bot.agent)
+        history.failures = history.failures.failed(cause, self._clock.monotonic())
+        log.warning("warm bot failed", extra={**_about(bot), "problem": cause})
+
+    def _history(self, agent: str) -> _AgentHistory:
+        return self._histories.setdefault(agent, _AgentHistory())
+
+
+def _about(bot: WarmBot) -> dict[str, Any]:
+    return {"agent": bot.agent, "agent_version": bot.agent_version, "launch_id": bot.launch_id}
+
+
+def _why_gone(exit_: Exit) -> str:
+    """Return what is known of the end of a bot that should have waited, as a sentence."""
+    for ending in (exit_.process_failure, exit_.disruption, exit_.blocker, exit_.launch_end):
+        if ending is not None:
+            return ending.what_happened
+    if exit_.final_report is not None and exit_.final_report.message:
+        return exit_.final_report.message
+    if exit_.exit_code is not None:
+        return f"It ended with exit code {exit_.exit_code}."
+    return "It ended before a session needed it."
