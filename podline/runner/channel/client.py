@@ -120,7 +120,9 @@ class ControllerClient:
     async def announce(self) -> None:
         """Send one report, repeatedly until it has arrived, or the controller refuses this launch."""
         retries = self._pace.retries()
-        while not (self._is_refused or await self._send_report()):
+        while not await self._send_report() and not self._is_refused:
+            if not retries.failures:
+                logger.warning("controller not reached, not ready yet")
             await retries.pause()
 
     async def confirm(self, message_id: str) -> Assignment | None:
