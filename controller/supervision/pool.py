@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from controller.core.agents import Agents, AgentVersion, Preflight
 from controller.core.deadlines import Limits
 from controller.core.errors import ControllerError, ShuttingDown, UnknownOutcome
 from controller.core.pool_plan import (
-    ARRIVALS_SECONDS,
     OLDEST_SECONDS,
-    Failures,
     PoolPlan,
     PoolView,
     SeenBot,
@@ -30,6 +28,7 @@ from controller.core.runtime import Exit, Runtime
 from controller.core.warm import WarmBot
 from controller.observe.warm_metrics import WarmMetrics
 from controller.supervision.assignment import Assigner
+from controller.supervision.pool_history import AgentHistory, why_gone
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.warm_bots import HeldBot, WarmBots
 
@@ -52,20 +51,6 @@ _AGAIN_SECONDS: Final = 2.0
 
 _GONE_SECONDS: Final = 30.0
 """How long after its grace period a bot that was given up counts, if nothing is heard of its end."""
-
-_MOST_ARRIVALS: Final = 2000
-_MOST_START_TIMES: Final = 8
-
-
-@dataclass(slots=True)
-class _AgentHistory:
-    """What has happened in one agent's pool, on the monotonic clock."""
-
-    arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_ARRIVALS))
-    start_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_START_TIMES))
-    created: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_ARRIVALS))
-    unanswered: int = 0
-    failures: Failures = field(default_factory=Failures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +125,7 @@ class WarmPool:
         self._is_draining = is_draining
         self._own = own
         self._changed = Flag()
-        self._histories: dict[str, _AgentHistory] = {}
+        self._histories: dict[str, AgentHistory] = {}
         self._plans: Mapping[str, PoolPlan] = {}
         self._could_launch = False
         self._is_closing = False
@@ -181,7 +166,7 @@ class WarmPool:
     def arrived(self, version: AgentVersion) -> None:
         """Note that a session of this agent is being started."""
         if self.serves(version):
-            self._history(version.name).arrivals.append(self._clock.monotonic())
+            self._history(version.name).arrived(self._clock.monotonic())
             self.wake()
 
     def adopt(self, bot: WarmBot) -> None:
@@ -197,7 +182,7 @@ class WarmPool:
         if held is None:
             return
         if held.stage is not WarmStage.LEAVING:
-            self._failed(held.bot, _why_gone(exit_))
+            self._failed(held.bot, why_gone(exit_))
         self.bots.gone(held)
 
     def take(self, version: AgentVersion) -> HeldBot | None:
@@ -206,7 +191,7 @@ class WarmPool:
 
     def claimed(self, agent: str) -> None:
         """Note that a bot has proved itself: a session has it."""
-        self._history(agent).failures = Failures()
+        self._history(agent).proven()
 
     def excuse_silence(self) -> None:
         """Don't count time until now against bots: they could not be heard."""
@@ -296,16 +281,11 @@ class WarmPool:
 
     def _view(self, agent: str, version: AgentVersion | None, now: float) -> PoolView:
         history = self._history(agent)
-        bots = [each for each in self.bots.all() if each.bot.agent == agent]
-        while history.arrivals and now - history.arrivals[0] > ARRIVALS_SECONDS:
-            history.arrivals.popleft()
-        while history.created and now - history.created[0] >= 1.0:
-            history.created.popleft()
         if version is not None and (lacking := self._preflight(version)) is not None:
-            history.failures = history.failures.failed(lacking, now)
-        is_kept = version is not None and not self._is_draining()
+            history.failed(lacking, now)
+        bots = [each for each in self.bots.all() if each.bot.agent == agent]
         return PoolView(
-            definition=version.definition if version is not None and is_kept else None,
+            definition=None if version is None or self._is_draining() else version.definition,
             in_use=self._registry.in_use()[agent] + sum(each.stage is WarmStage.CLAIMING for each in bots),
             bots=[
                 SeenBot(
@@ -317,10 +297,10 @@ class WarmPool:
                 for each in bots
                 if each.stage is not WarmStage.CLAIMING
             ],
-            arrivals=[now - each for each in history.arrivals],
-            start_seconds=list(history.start_seconds),
+            arrivals=history.arrivals(now),
+            start_seconds=history.start_seconds,
             unanswered=history.unanswered,
-            created=len(history.created),
+            created=history.created(now),
             failures=history.failures,
         )
 
@@ -350,13 +330,13 @@ class WarmPool:
     def _measure_start(self, held: HeldBot) -> None:
         """Note how long a bot took to become ready, if it was launched here."""
         if held.ready_at is not None and held.launched_at == held.created_at:
-            self._history(held.bot.agent).start_seconds.append(held.ready_at - held.launched_at)
+            self._history(held.bot.agent).became_ready(held.ready_at - held.launched_at)
 
     def _note_proof(self, held: HeldBot, now: float) -> None:
         history = self._history(held.bot.agent)
         ready_at = held.ready_at if held.ready_at is not None else now
         if history.failures.count and now - ready_at > PROVEN_SECONDS:
-            history.failures = Failures()
+            history.proven()
 
     # --- creating and ending ---
 
@@ -368,11 +348,10 @@ class WarmPool:
             created=self._clock.now(),
         )
         history = self._history(version.name)
-        history.created.append(now)
-        history.unanswered += 1
+        history.launching(now)
         self._own(self._launch(self.bots.add(bot, launched_at=now), version, history))
 
-    async def _launch(self, held: HeldBot, version: AgentVersion, history: _AgentHistory) -> None:
+    async def _launch(self, held: HeldBot, version: AgentVersion, history: AgentHistory) -> None:
         deadline = OLDEST_SECONDS + _SPARE_SECONDS + self._limits.start_timeout
         try:
             await self._runtime.launch_warm(self._assigner.warm_launch(held.bot, version, deadline))
@@ -387,7 +366,7 @@ class WarmPool:
             if self._is_closing and not self._runtime.outlives_us:
                 self.retire(held)
         finally:
-            history.unanswered -= 1
+            history.answered()
             self.wake()
 
     async def _end(self, held: HeldBot, pause_seconds: float = 0.0) -> None:
@@ -407,25 +386,12 @@ class WarmPool:
         return True
 
     def _failed(self, bot: WarmBot, cause: str) -> None:
-        history = self._history(bot.agent)
-        history.failures = history.failures.failed(cause, self._clock.monotonic())
+        self._history(bot.agent).failed(cause, self._clock.monotonic())
         log.warning("warm bot failed", extra={**_about(bot), "problem": cause})
 
-    def _history(self, agent: str) -> _AgentHistory:
-        return self._histories.setdefault(agent, _AgentHistory())
+    def _history(self, agent: str) -> AgentHistory:
+        return self._histories.setdefault(agent, AgentHistory())
 
 
 def _about(bot: WarmBot) -> dict[str, Any]:
     return {"agent": bot.agent, "agent_version": bot.agent_version, "launch_id": bot.launch_id}
-
-
-def _why_gone(exit_: Exit) -> str:
-    """Return what is known of the end of a bot that should have waited, as a sentence."""
-    for ending in (exit_.process_failure, exit_.disruption, exit_.blocker, exit_.launch_end):
-        if ending is not None:
-            return ending.what_happened
-    if exit_.final_report is not None and exit_.final_report.message:
-        return exit_.final_report.message
-    if exit_.exit_code is not None:
-        return f"It ended with exit code {exit_.exit_code}."
-    return "It ended before a session needed it."
