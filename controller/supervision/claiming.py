@@ -86,7 +86,7 @@ class Claimer:
             try:
                 result = await self._try(record, launch, held)
             except Exception:
-                self._pool.retire(held)
+                self._pool.launches.retire(held)
                 raise
             self._metrics.claim_ended(agent, result)
             if result is ClaimResult.CLAIMED:
@@ -145,10 +145,10 @@ class Claimer:
         """End a bot whose claim came to nothing, before anything else is tried."""
         if result is ClaimResult.NOT_CLAIMED:
             # It is certain already.
-            self._pool.retire(held)
+            self._pool.launches.retire(held)
             return
         try:
-            await self._pool.give_up(held)
+            await self._pool.launches.give_up(held)
         except UnknownOutcome:
             # One that was seen to be gone serves no session either.
             if held.launch_id in self._pool.bots:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -12,9 +11,8 @@ from typing import Any, Final
 
 from controller.core.agents import Agents, AgentVersion, Preflight
 from controller.core.deadlines import Limits
-from controller.core.errors import ControllerError, ShuttingDown, UnknownOutcome
+from controller.core.errors import ShuttingDown
 from controller.core.pool_plan import (
-    OLDEST_SECONDS,
     PoolPlan,
     PoolView,
     SeenBot,
@@ -28,11 +26,10 @@ from controller.core.runtime import Exit, Runtime
 from controller.core.warm import WarmBot
 from controller.observe.warm_metrics import WarmMetrics
 from controller.supervision.assignment import Assigner
-from controller.supervision.pool_history import AgentHistory, why_gone
+from controller.supervision.pool_history import Histories, why_gone
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.warm_bots import HeldBot, WarmBots
-
-log = logging.getLogger("podline.pool")
+from controller.supervision.warm_launches import WarmLaunches
 
 TICK_SECONDS: Final = 0.25
 """How late the pool may notice what nobody reports to it: an age, a silence, the end of a pause."""
@@ -42,12 +39,6 @@ HELD_UP_SECONDS: Final = 5.0
 
 PROVEN_SECONDS: Final = 30.0
 """A bot that has waited this long has shown that bots of its agent can start."""
-
-_SPARE_SECONDS: Final = 600.0
-"""How much longer than it is wanted a warm bot may exist: its successor may take a while to become ready."""
-
-_AGAIN_SECONDS: Final = 2.0
-"""Between two attempts to end a bot."""
 
 _GONE_SECONDS: Final = 30.0
 """How long after its grace period a bot that was given up counts, if nothing is heard of its end."""
@@ -77,6 +68,8 @@ class WarmPool:
 
     Attributes:
         bots: that wait, or are on their way in or out.
+        launches: creates and ends them.
+        histories: what has happened, by agent.
     """
 
     def __init__(  # noqa: PLR0913 - the parts it is composed of
@@ -112,20 +105,27 @@ class WarmPool:
             own: runs work in the background.
         """
         self.bots = WarmBots(self.wake, self._measure_start)
+        self.histories = Histories()
+        self.launches = WarmLaunches(
+            bots=self.bots,
+            histories=self.histories,
+            runtime=runtime,
+            assigner=assigner,
+            limits=limits,
+            clock=clock,
+            new_id=new_id,
+            own=own,
+        )
         self._agents = agents
         self._preflight = preflight
         self._runtime = runtime
         self._registry = registry
-        self._assigner = assigner
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
-        self._new_id = new_id
         self._can_launch = can_launch
         self._is_draining = is_draining
-        self._own = own
         self._changed = Flag()
-        self._histories: dict[str, AgentHistory] = {}
         self._plans: Mapping[str, PoolPlan] = {}
         self._could_launch = False
         self._is_closing = False
@@ -166,7 +166,7 @@ class WarmPool:
     def arrived(self, version: AgentVersion) -> None:
         """Note that a session of this agent is being started."""
         if self.serves(version):
-            self._history(version.name).arrived(self._clock.monotonic())
+            self.histories.of(version.name).arrived(self._clock.monotonic())
             self.wake()
 
     def adopt(self, bot: WarmBot) -> None:
@@ -182,7 +182,7 @@ class WarmPool:
         if held is None:
             return
         if held.stage is not WarmStage.LEAVING:
-            self._failed(held.bot, why_gone(exit_))
+            self.launches.failed(held.bot, why_gone(exit_))
         self.bots.gone(held)
 
     def take(self, version: AgentVersion) -> HeldBot | None:
@@ -191,40 +191,18 @@ class WarmPool:
 
     def claimed(self, agent: str) -> None:
         """Note that a bot has proved itself: a session has it."""
-        self._history(agent).proven()
+        self.histories.of(agent).proven()
 
     def excuse_silence(self) -> None:
         """Don't count time until now against bots: they could not be heard."""
         self._listening_since = self._clock.monotonic()
 
-    async def give_up(self, held: HeldBot) -> None:
-        """End a bot that was taken, and return once it is certain that it will serve no session.
-
-        Raises:
-            UnknownOutcome: it is not certain yet. It is tried again in the background.
-        """
-        self.bots.leaves(held, self._clock.monotonic())
-        try:
-            await self._runtime.give_up(held.launch_id)
-        except UnknownOutcome:
-            self._own(self._end(held, _AGAIN_SECONDS))
-            raise
-
-    def retire(self, held: HeldBot) -> None:
-        """End a bot that no session has, in the background."""
-        self.bots.leaves(held, self._clock.monotonic())
-        self._own(self._end(held))
-
     async def close(self) -> None:
         """Create no more bots. End those that wait, unless they outlive the controller."""
         self._is_closing = True
         self.wake()
-        if self._runtime.outlives_us:
-            return
-        waiting = [each for each in self.bots.all() if each.stage is not WarmStage.CLAIMING]
-        for held in waiting:
-            self.bots.leaves(held, self._clock.monotonic())
-        await asyncio.gather(*(self._try_to_end(held) for held in waiting))
+        if not self._runtime.outlives_us:
+            await self.launches.end_all()
 
     def end_polls(self) -> None:
         """End all requests of warm bots for messages: the controller exits."""
@@ -273,14 +251,14 @@ class WarmPool:
             self._metrics.agent_known(agent)
             for launch_id in planned.give_up:
                 if (held := self.bots.find(launch_id)) is not None:
-                    self.retire(held)
+                    self.launches.retire(held)
             if (version := versions.get(agent)) is not None:
                 for _ in range(planned.create):
-                    self._create(version, now)
+                    self.launches.create(version, now)
         return True
 
     def _view(self, agent: str, version: AgentVersion | None, now: float) -> PoolView:
-        history = self._history(agent)
+        history = self.histories.of(agent)
         if version is not None and (lacking := self._preflight(version)) is not None:
             history.failed(lacking, now)
         bots = [each for each in self.bots.all() if each.bot.agent == agent]
@@ -311,13 +289,15 @@ class WarmPool:
                 case WarmStage.STARTING:
                     waited = now - max(each.launched_at, self._listening_since)
                     if waited > self._limits.start_timeout:
-                        self._failed(each.bot, f"It was not ready within {self._limits.start_timeout:g} s.")
-                        self.retire(each)
+                        self.launches.failed(
+                            each.bot, f"It was not ready within {self._limits.start_timeout:g} s."
+                        )
+                        self.launches.retire(each)
                 case WarmStage.READY:
                     heard = max(each.heard_at or 0.0, self._listening_since)
                     if not each.open_polls and now - heard > self._limits.silence:
-                        self._failed(each.bot, f"It was silent for {self._limits.silence:g} s.")
-                        self.retire(each)
+                        self.launches.failed(each.bot, f"It was silent for {self._limits.silence:g} s.")
+                        self.launches.retire(each)
                     else:
                         self._note_proof(each, now)
                 case WarmStage.LEAVING:
@@ -330,68 +310,10 @@ class WarmPool:
     def _measure_start(self, held: HeldBot) -> None:
         """Note how long a bot took to become ready, if it was launched here."""
         if held.ready_at is not None and held.launched_at == held.created_at:
-            self._history(held.bot.agent).became_ready(held.ready_at - held.launched_at)
+            self.histories.of(held.bot.agent).became_ready(held.ready_at - held.launched_at)
 
     def _note_proof(self, held: HeldBot, now: float) -> None:
-        history = self._history(held.bot.agent)
+        history = self.histories.of(held.bot.agent)
         ready_at = held.ready_at if held.ready_at is not None else now
         if history.failures.count and now - ready_at > PROVEN_SECONDS:
             history.proven()
-
-    # --- creating and ending ---
-
-    def _create(self, version: AgentVersion, now: float) -> None:
-        bot = WarmBot(
-            launch_id=self._new_id(),
-            agent=version.name,
-            agent_version=version.id,
-            created=self._clock.now(),
-        )
-        history = self._history(version.name)
-        history.launching(now)
-        self._own(self._launch(self.bots.add(bot, launched_at=now), version, history))
-
-    async def _launch(self, held: HeldBot, version: AgentVersion, history: AgentHistory) -> None:
-        deadline = OLDEST_SECONDS + _SPARE_SECONDS + self._limits.start_timeout
-        try:
-            await self._runtime.launch_warm(self._assigner.warm_launch(held.bot, version, deadline))
-        except UnknownOutcome as error:
-            self._failed(held.bot, error.detail)
-            self.retire(held)
-        except ControllerError as error:
-            self._failed(held.bot, error.detail)
-            self.bots.gone(held)
-        else:
-            log.info("warm bot launched", extra=_about(held.bot))
-            if self._is_closing and not self._runtime.outlives_us:
-                self.retire(held)
-        finally:
-            history.answered()
-            self.wake()
-
-    async def _end(self, held: HeldBot, pause_seconds: float = 0.0) -> None:
-        """End a bot, and try until that is certain or it is gone."""
-        while True:
-            await asyncio.sleep(pause_seconds)
-            if self.bots.find(held.launch_id) is not held or await self._try_to_end(held):
-                return
-            pause_seconds = _AGAIN_SECONDS
-
-    async def _try_to_end(self, held: HeldBot) -> bool:
-        try:
-            await self._runtime.give_up(held.launch_id)
-        except ControllerError as error:
-            log.warning("warm bot not ended", extra={**_about(held.bot), "problem": error.detail})
-            return False
-        return True
-
-    def _failed(self, bot: WarmBot, cause: str) -> None:
-        self._history(bot.agent).failed(cause, self._clock.monotonic())
-        log.warning("warm bot failed", extra={**_about(bot), "problem": cause})
-
-    def _history(self, agent: str) -> AgentHistory:
-        return self._histories.setdefault(agent, AgentHistory())
-
-
-def _about(bot: WarmBot) -> dict[str, Any]:
-    return {"agent": bot.agent, "agent_version": bot.agent_version, "launch_id": bot.launch_id}

@@ -69,6 +69,16 @@ class AgentHistory:
         self.failures = Failures()
 
 
+class Histories:
+    """The histories of all agents."""
+
+    def __init__(self) -> None:
+        self._by_agent: dict[str, AgentHistory] = {}
+
+    def of(self, agent: str) -> AgentHistory:
+        return self._by_agent.setdefault(agent, AgentHistory())
+
+
 def _drop_older(moments: deque[float], earliest: float) -> None:
     while moments and moments[0] <= earliest:
         moments.popleft()

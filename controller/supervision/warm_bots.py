@@ -67,16 +67,15 @@ class HeldBot:
 
 
 class WarmBots:
-    """Holds warm bots by launch id, from their launch until a session has them or they are gone."""
+    """Holds warm bots by launch id, from their launch until a session has them or they are gone.
+
+    Attributes:
+        changed: is called when the plan may have to be another.
+    """
 
     def __init__(self, changed: Callable[[], None], became_ready: Callable[[HeldBot], None]) -> None:
-        """Hold none yet.
-
-        Args:
-            changed: is called when the plan may have to be another.
-            became_ready: is called when a bot is heard for the first time.
-        """
-        self._changed = changed
+        """`became_ready` is called when a bot is heard for the first time."""
+        self.changed = changed
         self._became_ready = became_ready
         self._bots: dict[str, HeldBot] = {}
 
@@ -119,7 +118,7 @@ class WarmBots:
             return None
         taken = max(able, key=lambda each: each.heard_at or 0.0)
         taken.stage = WarmStage.CLAIMING
-        self._changed()
+        self.changed()
         return taken
 
     def leaves(self, held: HeldBot, now: float) -> None:
@@ -130,7 +129,7 @@ class WarmBots:
             return
         held.stage, held.leaves_at = WarmStage.LEAVING, now
         held.inbox.close(LaunchEnded())
-        self._changed()
+        self.changed()
 
     def gone(self, held: HeldBot) -> None:
         """Forget it: it is gone, or never existed."""
@@ -139,7 +138,7 @@ class WarmBots:
         if self._bots.get(held.launch_id) is held:
             del self._bots[held.launch_id]
             held.inbox.close(LaunchEnded())
-            self._changed()
+            self.changed()
 
     def has_session(self, launch_id: str, inbox: Inbox) -> None:
         """Note that a session has this bot, by another controller's claim; its polls go on in that inbox."""
@@ -147,7 +146,7 @@ class WarmBots:
             if held.claim is not None:
                 held.claim.fail()
             held.inbox.hand_on(inbox)
-            self._changed()
+            self.changed()
 
     def close(self, error: ControllerError) -> None:
         """End all polls, and those to come, with this error."""
@@ -216,7 +215,7 @@ class WarmBots:
         inbox.hand_on(successor)
         del self._bots[launch_id]
         claim.outcome.set_result(True)
-        self._changed()
+        self.changed()
         return assignment
 
     def _heard(self, launch_id: str, now: float) -> HeldBot:
@@ -227,5 +226,5 @@ class WarmBots:
         if held.stage is WarmStage.STARTING:
             held.stage, held.ready_at = WarmStage.READY, now
             self._became_ready(held)
-            self._changed()
+            self.changed()
         return held
