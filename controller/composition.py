@@ -70,7 +70,9 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
     metrics.registry.register(gauges)
     metrics.registry.register(LeadershipGauges(parts.leadership, replica.reaches_leader))
     registry = supervisor.registry
-    metrics.registry.register(AgentGauges(supervisor.agents.all, registry.phases_by_agent, replica.leads))
+    metrics.registry.register(
+        AgentGauges(supervisor.agents.all, registry.phases_by_agent, supervisor.pool.stages, replica.leads)
+    )
     services = Services(
         settings=settings,
         supervisor=supervisor,

@@ -158,6 +158,20 @@ class AgentSessionsAnswer(ApiAnswer):
         return self.starting + self.live + self.stopping
 
 
+class WarmBotsAnswer(ApiAnswer):
+    """An agent's warm bots, which wait for calls."""
+
+    wanted: Count = 0
+    ready: Count = 0
+    starting: Count = 0
+    in_use: Count = 0
+    problem: SafeText | None = None
+
+    @property
+    def are_kept(self) -> bool:
+        return self.wanted + self.ready + self.starting > 0 or self.problem is not None
+
+
 class AgentAnswer(ApiAnswer):
     """An agent."""
 
@@ -167,6 +181,7 @@ class AgentAnswer(ApiAnswer):
     problem: SafeText | None = None
     notes: list[SafeText] = Field(default_factory=list)
     sessions: AgentSessionsAnswer = AgentSessionsAnswer()
+    warm: WarmBotsAnswer = WarmBotsAnswer()
     defined_by: SafeText | None = None
     deploying: bool = False
 

@@ -89,7 +89,7 @@ DEPLOY_KEYS: Final = (
         name="scaling.min_agents",
         type=strict(whole(0, 1000)),
         expects="a whole number from 0 to 1000",
-        meaning="Warm bots to keep.",
+        meaning="Bots that exist at least: in use, or warm and waiting for a call.",
         field="min_agents",
     ),
     DefinitionKey(
@@ -193,7 +193,7 @@ PODLINE_KEYS: Final = (
         name="buffer",
         type=strict(whole(0, 1000) | Literal["auto"]),
         expects='a whole number from 0 to 1000, or "auto"',
-        meaning="Warm bots to keep above those in use.",
+        meaning='Warm bots to keep besides those in use, or "auto" by how often calls come.',
         field="buffer",
     ),
     DefinitionKey(

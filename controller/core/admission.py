@@ -121,6 +121,11 @@ class SessionAdmission:
         self._held[session.launch_id] = _Held(tuple(counts), key)
         self._used.update(counts)
 
+    def moved(self, launch_id: str, other_launch_id: str) -> None:
+        """Go on counting a session whose launch has become another."""
+        if (held := self._held.pop(launch_id, None)) is not None:
+            self._held[other_launch_id] = held
+
     def release(self, session: Session) -> None:
         """Count a session no more. Harmless when repeated."""
         held = self._held.pop(session.launch_id, None)

@@ -56,6 +56,10 @@ class Rooms(Protocol):
     def provider(self) -> str:
         """The provider's name, as in `transport` and `room.provider`."""
 
+    @property
+    def token_is_of_launch(self) -> bool:
+        """Whether a caller's token is for one launch: a session that claims a warm bot needs another."""
+
     async def open(self, session: Session, *, lifetime_seconds: float) -> Room:
         """Create a room for a session.
 
@@ -94,7 +98,9 @@ class Rooms(Protocol):
         """
 
     async def sweep(self, live: Collection[str]) -> int:
-        """Close rooms of this installation that are above a minimum age and belong to no `live` launch.
+        """Close rooms of this installation that are above a minimum age and belong to nobody.
+
+        `live` has the launch ids of running sessions, and the names of their rooms.
 
         Returns:
             How many were closed.

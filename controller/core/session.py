@@ -154,6 +154,11 @@ class Session:
     room_properties: Mapping[str, Any] = field(default_factory=dict)
     unknown_fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
+    @property
+    def has_bot(self) -> bool:
+        """Whether it was decided which bot is the session's, though that may not be known to run."""
+        return self.cold_start is not None or self.timeline.launched is not None
+
     def moved(self, phase: Phase) -> Session:
         """Go to `phase` if that is a step forward; otherwise stay.
 

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from controller.core.agents import AgentStatus
+from controller.core.pool_plan import WarmStage
 from podline.contract.reasons import Phase
 
 _RUNNING = (Phase.STARTING, Phase.LIVE, Phase.STOPPING)
@@ -21,6 +22,7 @@ class AgentGauges(Collector):
         self,
         agents: Callable[[], Sequence[AgentStatus]],
         phases: Callable[[], Mapping[str, Mapping[Phase, int]]],
+        warm_bots: Callable[[], Mapping[str, Mapping[WarmStage, int]]],
         is_leading: Callable[[], bool],
     ) -> None:
         """Collect from these.
@@ -28,11 +30,13 @@ class AgentGauges(Collector):
         Args:
             agents: returns all agents.
             phases: returns how many sessions each agent has, by phase.
+            warm_bots: returns how many warm bots each agent with a pool has, by stage.
             is_leading: returns whether this controller leads; agents are shown by that one alone.
         """
         self._is_leading = is_leading
         self._agents = agents
         self._phases = phases
+        self._warm_bots = warm_bots
 
     def collect(self) -> Iterator[Metric]:
         if not self._is_leading():
@@ -56,4 +60,8 @@ class AgentGauges(Collector):
             counts = phases.get(status.name, {})
             for phase in _RUNNING:
                 sessions.add_metric((status.name, str(phase)), counts.get(phase, 0))
-        yield from (invalid, info, sessions)
+        warm = GaugeMetricFamily("podline_warm_bots", "Warm bots, by state.", labels=("agent", "state"))
+        for agent, stages in self._warm_bots().items():
+            for stage in WarmStage:
+                warm.add_metric((agent, str(stage)), stages.get(stage, 0))
+        yield from (invalid, info, sessions, warm)

@@ -16,6 +16,7 @@ from controller.core.session import Session, Timeline
 from controller.observe.labels import MAX_AGENTS, REFUSED_KINDS, BoundedValues, Declared
 from controller.observe.prices import PriceList
 from controller.observe.usage_metrics import UsageMetrics, exemplar_of, with_prices
+from controller.observe.warm_metrics import WarmMetrics
 from podline.contract.messages import Report
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
@@ -55,6 +56,7 @@ class Metrics:
         self.declared = with_prices(declared or Declared(), prices)
         self._agents = BoundedValues(limit=MAX_AGENTS)
         self.usage = UsageMetrics(registry, prices, self.declared, self._agents)
+        self.warm = WarmMetrics(registry, self._agents)
         ProcessCollector(registry=registry)
 
         def counter(name: str, what: str, *labels: str) -> Counter:

@@ -65,6 +65,7 @@ class LiveKitRooms:
     """Creates rooms with a key of the server. Tokens are signed here, without a request."""
 
     provider = "livekit"
+    token_is_of_launch = False
 
     def __init__(
         self, account: LiveKitAccount, names: RoomNames, now: Callable[[], float], hosts: Collection[str] = ()
@@ -140,6 +141,7 @@ class LiveKitRooms:
             if room.creation_time < oldest
             and (launch_id := self._names.launch(room.name)) is not None
             and launch_id not in live
+            and room.name not in live
         ]
         for name in names:
             await self._delete(name)

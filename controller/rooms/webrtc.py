@@ -13,6 +13,7 @@ class WebRtcRooms:
     """Makes each session its own room: an address for its offers, and a bearer token for that address."""
 
     provider = "webrtc"
+    token_is_of_launch = True
 
     def __init__(self, public_url: str, signer: Signer) -> None:
         self._public_url = public_url.rstrip("/")

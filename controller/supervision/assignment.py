@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controller.core.agent_variables import agent_variables
@@ -14,8 +14,10 @@ from controller.core.rooms import Room
 from controller.core.runtime import Launch
 from controller.core.session import Session
 from controller.core.tokens import Signer
+from controller.core.warm import WarmBot, WarmLaunch
 from controller.rooms.ice import IceServers
 from podline.contract import environment
+from podline.contract.messages import Assignment
 from podline.contract.version import CONTRACT
 
 
@@ -95,6 +97,45 @@ class Assigner:
             deadline_seconds=deadline_seconds,
         )
 
+    def warm_launch(self, bot: WarmBot, agent: AgentVersion, deadline_seconds: float) -> WarmLaunch:
+        """Return the launch of a bot without a session: what it needs to prepare, and to be found."""
+        plain = {
+            **agent_variables(agent.definition),
+            environment.CONTROLLER_URL: self.controller_url,
+            environment.LAUNCH_ID: bot.launch_id,
+            environment.CONTRACT: str(CONTRACT),
+            environment.GRACE_SECONDS: f"{self.grace_seconds:g}",
+            environment.WARM: "true",
+        }
+        if not agent.definition.preload:
+            plain[environment.PRELOAD] = "false"
+        if self.refuse_private_candidates:
+            plain[environment.REFUSE_PRIVATE_CANDIDATES] = "true"
+        return WarmLaunch(
+            bot=bot,
+            agent=agent,
+            environment=plain,
+            secrets={environment.LAUNCH_TOKEN: self.signer.launch_token(bot.launch_id)},
+            deadline_seconds=deadline_seconds,
+        )
+
+    def for_warm_bot(self, launch: Launch, launch_id: str) -> Launch:
+        """Return a launch as the one of a warm bot, which takes the session with all else unchanged."""
+        secrets = launch.secrets
+        if secrets is not None:
+            secrets = {**secrets, environment.LAUNCH_TOKEN: self.signer.launch_token(launch_id)}
+        return replace(
+            launch,
+            session=replace(launch.session, launch_id=launch_id, cold_start=False),
+            environment={**launch.environment, environment.LAUNCH_ID: launch_id},
+            secrets=secrets,
+        )
+
     def _ice(self, session: Session, deadline_seconds: float) -> dict[str, str]:
         servers = [each.as_configuration() for each in self.ice.for_session(session.id, deadline_seconds)]
         return {environment.ICE_CONFIG: json.dumps({"iceServers": servers})} if servers else {}
+
+
+def assignment_of(launch: Launch) -> Assignment:
+    """Return what a warm bot receives: the variables with which a bot would be launched."""
+    return Assignment(environment={**launch.environment, **(launch.secrets or {})})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final
 
 from controller.core.agents import DEFAULT_AGENT, Agents, AgentVersion
@@ -18,12 +19,14 @@ from controller.core.runtime import Launch, Runtime
 from controller.core.session import Ending, Session
 from controller.core.start_request import StartRequest
 from controller.core.tracing import Tracing
-from controller.supervision.assignment import Assigner
+from controller.supervision.assignment import Assigner, assignment_of
+from controller.supervision.claiming import Claimed, Claimer
+from controller.supervision.pool import WarmPool
 from controller.supervision.record import Record
 from controller.supervision.recorder import Recorder
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.stopping import SessionStopper
-from podline.contract.reasons import Reason
+from podline.contract.reasons import Phase, Reason
 
 log = logging.getLogger("podline.supervisor")
 
@@ -49,6 +52,8 @@ class Launcher:
         recorder: Recorder,
         stopper: SessionStopper,
         assigner: Assigner,
+        pool: WarmPool,
+        claimer: Claimer,
         credentials: Credentials,
         limits: Limits,
         tracing: Tracing,
@@ -63,6 +68,8 @@ class Launcher:
         self._recorder = recorder
         self._stopper = stopper
         self._assigner = assigner
+        self._pool = pool
+        self._claimer = claimer
         self._credentials = credentials
         self._limits = limits
         self._tracing = tracing
@@ -70,9 +77,10 @@ class Launcher:
         self._own = own
 
     async def launch(self, record: Record, request: StartRequest) -> str | None:
-        """Make the room, then the bot. The outcome is on the record; a failure ends the session.
+        """Make the room, then find or make the bot. The outcome is on the record; a failure ends the session.
 
-        A launch of unknown outcome is handed over again unchanged, so there can't be two bots.
+        A launch of unknown outcome is handed over again unchanged, so there can't be two bots. A claim of
+        unknown outcome is undone first.
 
         Returns:
             The caller's token for the room, if a room was made.
@@ -98,7 +106,8 @@ class Launcher:
     async def launch_adopted(self, record: Record) -> None:
         """Hand over the launch of an adopted session again, until the runtime accepts or refuses it.
 
-        What the other controller has already created stays as it is.
+        What the other controller has already created stays as it is. A warm bot that was claimed for the
+        session is assigned it again, unless the secrets are lost: the bot may have them already.
         """
         session, lifetime = record.session, self._lifetime(record.session)
         launch: Launch | None = None
@@ -109,11 +118,14 @@ class Launcher:
                     # The secrets of a brought room's bot are lost with its token; no others are issued.
                     issued = {} if room.secrets is None else await self._issue(session)
                     launch = self._assigner.launch(session, self._version(session), room, lifetime, issued)
-                await self._launch_bot(launch)
+                if session.cold_start is not False:
+                    await self._launch_bot(launch)
+                elif launch.secrets is not None and record.session.phase is Phase.STARTING:
+                    record.inbox.assign(session.id, assignment_of(launch))
             except (UnknownOutcome, RoomsUnavailable, ModelUnavailable):
                 await asyncio.sleep(_PAUSE_SECONDS)
             except ControllerError as error:
-                await self._stopper.stop(record, _launch_failed(error))
+                await self._stopper.stop(record, launch_failed(error))
             else:
                 record.launched(self._clock.now())
                 return
@@ -132,7 +144,7 @@ class Launcher:
 
     async def _launch(self, record: Record, request: StartRequest) -> str | None:
         caller_token = None
-        launch = record.launch_to_repeat
+        launch, may_claim = record.launch_to_repeat, record.is_claim_open
         try:
             if launch is None:
                 # First, because there is nothing to undo if it fails.
@@ -143,11 +155,17 @@ class Launcher:
                 caller_token = room.caller_token
                 lifetime = self._lifetime(record.session)
                 version = self._version(record.session)
+                self._pool.arrived(version)
                 launch = self._assigner.launch(record.session, version, room, lifetime, issued)
-            await self._hand_over(record, launch, _ADOPTION_SECONDS if request.session_id else 0)
+                may_claim = True
+            await self._hand_over(
+                record, launch, _ADOPTION_SECONDS if request.session_id else 0, may_claim=may_claim
+            )
+            if caller_token is not None and record.session.cold_start is False:
+                caller_token = await self._token_after_claim(record, caller_token)
         except ControllerError as error:
             record.refused(error)
-            self._fail(record, _launch_failed(error))
+            self._fail(record, launch_failed(error))
         except Exception:
             log.error("launch failed unexpectedly", extra={"session_id": record.session.id})  # noqa: TRY400 - it goes on
             self._fail(record, ending_for(Reason.LAUNCH_FAILED))
@@ -184,20 +202,38 @@ class Launcher:
             return self._rooms.bring(session, *request.room)
         return await self._rooms.open(session, lifetime_seconds=self._lifetime(session))
 
-    async def _hand_over(self, record: Record, launch: Launch, adoption_seconds: float) -> None:
-        """Hand a launch to the runtime. If its outcome is unknown, the session keeps its slot."""
-        record.handed_over(self._clock.monotonic())
+    async def _token_after_claim(self, record: Record, caller_token: str) -> str | None:
+        """Return the caller's token for the room: another one if it is for the launch, which has changed."""
+        return await self.admit(record) if self._rooms.token_is_of_launch else caller_token
+
+    async def _hand_over(
+        self, record: Record, launch: Launch, adoption_seconds: float, *, may_claim: bool
+    ) -> None:
+        """Give a launch to a warm bot or to the runtime. If the outcome is unknown, the slot stays taken."""
         try:
-            await self._launch_bot(launch)
+            claimed = await self._claim(record, launch) if may_claim else Claimed.NO
+            if claimed is Claimed.NO:
+                record.handed_over(self._clock.monotonic())
+                launch = replace(launch, session=replace(launch.session, cold_start=True))
+                await self._launch_bot(launch)
         except UnknownOutcome as error:
             record.outcome_unknown(launch, error)
             log.warning("launch of unknown outcome", extra={"session_id": record.session.id})
             self._own(self._give_up(record, record.attempts, error, adoption_seconds))
         else:
+            if claimed is Claimed.STOPPED:
+                self._fail(record, ending_for(Reason.STOPPED))
+                return
             log.info("session launched", extra={"session_id": record.session.id})
             record.launched(self._clock.now())
         if record.intent is not None:
             await self._runtime.stop(record.session, record.intent)
+
+    async def _claim(self, record: Record, launch: Launch) -> Claimed:
+        """Give a launch to a warm bot, after making certain that no earlier claim of it comes to anything."""
+        if record.is_claim_open:
+            await self._claimer.settle(record, launch)
+        return await self._claimer.claim(record, launch)
 
     async def _launch_bot(self, launch: Launch) -> None:
         """Have the runtime launch the bot. The bot's own spans belong to this step of the session's trace."""
@@ -210,7 +246,7 @@ class Launcher:
         """Stop the bot that this attempt may have launched, unless the caller repeats the request in time."""
         await asyncio.sleep(adoption_seconds)
         if record.unknown_outcome is not None and record.attempts == attempt:
-            await self._stopper.stop(record, _launch_failed(error))
+            await self._stopper.stop(record, launch_failed(error))
 
     def _fail(self, record: Record, ending: Ending) -> None:
         self._recorder.ended(record, record.intent or ending)
@@ -220,5 +256,6 @@ class Launcher:
         return self._limits.backstop(session.max_duration_seconds)
 
 
-def _launch_failed(error: ControllerError) -> Ending:
+def launch_failed(error: ControllerError) -> Ending:
+    """Return the ending of a session that got no bot."""
     return Ending(reason=Reason.LAUNCH_FAILED, what_happened=error.detail)

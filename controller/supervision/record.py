@@ -135,6 +135,11 @@ class Record:
         return self._launch_to_repeat
 
     @property
+    def is_claim_open(self) -> bool:
+        """Whether the open outcome is that of a claim, so that the session may have a warm bot."""
+        return self._unknown_outcome is not None and self._session.cold_start is False
+
+    @property
     def is_settled(self) -> bool:
         """Whether the launch was accepted or refused, or has been declared of unknown outcome."""
         return self._settled.is_set()
@@ -221,10 +226,16 @@ class Record:
         self._handed_over_at = self._launched_at = now
         self._launch_to_repeat = self._unknown_outcome = None
 
-    def launched(self, at: datetime) -> None:
-        """The runtime has accepted the launch."""
+    def bot_chosen(self, launch_id: str, *, cold_start: bool | None) -> None:
+        """The session's launch is this one from now on: see `SessionRegistry.bot_chosen`."""
         if not self._session.phase.is_end:
-            self._become(self._session.marked(launched=at))
+            self._become(replace(self._session, launch_id=launch_id, cold_start=cold_start))
+
+    def launched(self, at: datetime) -> None:
+        """The runtime has accepted the launch, or a warm bot its assignment."""
+        if not self._session.phase.is_end:
+            is_cold = self._session.cold_start is not False
+            self._become(replace(self._session, cold_start=is_cold).marked(launched=at))
 
     def outcome_unknown(self, launch: Launch, error: UnknownOutcome) -> None:
         """The runtime did not confirm the launch in time: there may be a bot."""

@@ -131,6 +131,7 @@ class Recorder:
         if record.session.timeline.first_speech is not None:
             self._measure_start(record)
         if before.phase is Phase.STARTING and record.session.phase is Phase.LIVE:
+            self._metrics.warm.joined(record.session)
             self._runtime.record(record.session)
 
     def _usage(self, record: Record, claimed: Usage, refusals: Counter[str], *, is_last: bool) -> Usage:

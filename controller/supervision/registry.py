@@ -73,6 +73,16 @@ class SessionRegistry:
         del self._by_launch[record.session.launch_id]
         self._feed.drop(record.session.id)
 
+    def bot_chosen(self, record: Record, launch_id: str, *, cold_start: bool | None) -> None:
+        """Let this launch be the session's: a warm bot's, or again its own if that came to nothing."""
+        former = record.session.launch_id
+        if record.session.phase.is_end or former == launch_id:
+            return
+        del self._by_launch[former]
+        self.admission.moved(former, launch_id)
+        self._by_launch[launch_id] = record
+        record.bot_chosen(launch_id, cold_start=cold_start)
+
     def find(self, session_id: str) -> Record | None:
         return self._records.get(session_id)
 
@@ -97,6 +107,10 @@ class SessionRegistry:
         for record in self._running.values():
             agents[record.session.agent][record.session.phase] += 1
         return dict(agents)
+
+    def in_use(self) -> Counter[str]:
+        """Return how many running sessions have a bot, by agent."""
+        return Counter(record.session.agent for record in self._running.values() if record.session.has_bot)
 
     def rooms_wanted(self) -> int:
         """Return how many sessions wait for a room from the provider."""

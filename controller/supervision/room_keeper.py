@@ -72,7 +72,9 @@ class RoomKeeper:
             )
 
     async def _sweep(self) -> None:
-        live = {record.session.launch_id for record in self._registry.running()}
+        sessions = [record.session for record in self._registry.running()]
+        # A room is named after the launch that it was made for, which is not that of a warm bot.
+        live = {each.launch_id for each in sessions} | {each.room_name for each in sessions if each.room_name}
         try:
             swept = await self._rooms.sweep(live)
         except RoomsUnavailable as error:

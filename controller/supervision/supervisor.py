@@ -36,14 +36,16 @@ from controller.supervision.agent_watch import log_changes
 from controller.supervision.assignment import Assigner
 from controller.supervision.budgets import BudgetKeeper
 from controller.supervision.channel.report_ledger import furthest
-from controller.supervision.launcher import Launcher
+from controller.supervision.claiming import Claimer
+from controller.supervision.launcher import Launcher, launch_failed
+from controller.supervision.pool import WarmPool
 from controller.supervision.record import Record
 from controller.supervision.recorder import Recorder
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.room_keeper import RoomKeeper
 from controller.supervision.stopping import SessionStopper
 from controller.supervision.watchdog import Watchdog
-from podline.contract.messages import InboxAnswer, InboxPage, Report
+from podline.contract.messages import Assignment, InboxAnswer, InboxPage, Report
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
 
@@ -53,6 +55,7 @@ class Supervisor:
 
     Attributes:
         is_draining: no session is started, and those that run go on.
+        pool: the warm bots.
     """
 
     def __init__(  # noqa: PLR0913 - the parts it is composed of
@@ -118,6 +121,29 @@ class Supervisor:
             limits=limits,
         )
         self._stopper = SessionStopper(runtime, registry, limits, self._own)
+        self.pool = WarmPool(
+            agents=self.agents,
+            preflight=preflight,
+            runtime=runtime,
+            registry=registry,
+            assigner=assigner,
+            limits=limits,
+            metrics=metrics.warm,
+            clock=clock,
+            new_id=new_id,
+            can_launch=self.can_launch,
+            is_draining=lambda: self.is_draining,
+            own=self._own,
+        )
+        claimer = Claimer(
+            pool=self.pool,
+            runtime=runtime,
+            registry=registry,
+            assigner=assigner,
+            metrics=metrics.warm,
+            tracing=self._tracing,
+            clock=clock,
+        )
         self._launcher = Launcher(
             agents=self.agents,
             runtime=runtime,
@@ -126,6 +152,8 @@ class Supervisor:
             recorder=self._recorder,
             stopper=self._stopper,
             assigner=assigner,
+            pool=self.pool,
+            claimer=claimer,
             credentials=self._credentials,
             limits=limits,
             tracing=self._tracing,
@@ -155,7 +183,8 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._watch_bots())
-                self._tasks.create_task(log_changes(self.agents, self._metrics.agent_known))
+                self._tasks.create_task(log_changes(self.agents, self._agent_changed))
+                self._tasks.create_task(self.pool.run())
                 self._tasks.create_task(self._room_keeper.run())
                 self.started.set()
                 await self._watchdog.run()
@@ -177,6 +206,7 @@ class Supervisor:
     def excuse_silence(self, seconds: float) -> None:
         """Don't count these last seconds against bots: their reports could not be received."""
         self._watchdog.excuse_silence(seconds, self._clock.monotonic())
+        self.pool.excuse_silence()
 
     def _why_nothing_can_be_launched(self) -> str | None:
         if not self.is_alive():
@@ -206,9 +236,11 @@ class Supervisor:
         try:
             if self._runtime.outlives_us:
                 await self._launcher.finish()
+                await self.pool.close()
             else:
-                await self._stopper.stop_all()
+                await asyncio.gather(self._stopper.stop_all(), self.pool.close())
         finally:
+            self.pool.end_polls()
             for record in self.registry.running():
                 record.inbox.close(ShuttingDown())
             self.registry.close()
@@ -280,6 +312,10 @@ class Supervisor:
 
     # --- tracking: observations of the runtime ---
 
+    def _agent_changed(self, name: str) -> None:
+        self._metrics.agent_known(name)
+        self.pool.wake()
+
     async def _watch_bots(self) -> None:
         async with contextlib.aclosing(self._runtime.watch()) as observations:
             async for observation in observations:
@@ -287,6 +323,8 @@ class Supervisor:
 
     def _observed(self, observation: Observation) -> None:
         """Record an observation of a bot by the runtime. Nothing here waits."""
+        if observation.warm is not None and self.registry.by_launch(observation.launch_id) is None:
+            self.pool.adopt(observation.warm)
         if observation.found is not None:
             with about(observation.found.id):
                 self._adopt(observation.found)
@@ -294,6 +332,8 @@ class Supervisor:
         if record is not None and not record.session.phase.is_end:
             with about(record.session.id):
                 self._record_observation(record, observation)
+        if observation.exit is not None:
+            self.pool.exited(observation.launch_id, observation.exit)
 
     def _record_observation(self, record: Record, observation: Observation) -> None:
         if observation.scheduled is not None:
@@ -304,6 +344,9 @@ class Supervisor:
         if observation.exit is not None:
             self._recorder.final_report(record, observation.exit)
             ending = decide_ending(record.intent, observation.exit)
+            if record.is_claim_open and record.unknown_outcome is not None:
+                # The warm bot had no session yet, so its end says nothing of why there was no call.
+                ending = record.intent or launch_failed(record.unknown_outcome)
             self._recorder.ended(record, ending, observation.exit.diagnostics)
 
     def _adopt(self, session: Session) -> None:
@@ -311,6 +354,8 @@ class Supervisor:
         if (used := self._used_before(session.launch_id)) is not None and not session.phase.is_end:
             session = session.used(furthest(session.usage, used), partial=session.usage_is_partial)
         record = adopt(session, self.registry, self._clock)
+        if record is not None:
+            self.pool.bots.has_session(session.launch_id, record.inbox)
         if record is not None and session.phase is Phase.STARTING:
             self._own(self._launcher.launch_adopted(record))
 
@@ -325,20 +370,40 @@ class Supervisor:
             LaunchEnded: the session has ended, or never existed.
             RateLimited: more batches came than any bot sends.
         """
+        if self._is_warm(launch_id):
+            return self.pool.bots.report(launch_id, report, self._clock.monotonic())
         record = self._heard(launch_id)
+        if report.seq > 1:
+            # A warm bot's first report may be repeated after it was given its session; the others say that
+            # it has it.
+            record.inbox.assignment_arrived()
         counted = self._recorder.report(record, report, unknown)
         self._budgets.check(record)
         return counted
 
     async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> InboxPage:
         """Return the messages for the bot; wait for one. Raises LaunchEnded."""
+        if self._is_warm(launch_id):
+            return await self.pool.bots.poll(launch_id, after, timeout_seconds, self._clock.monotonic)
         inbox = self._heard(launch_id).inbox
         messages = await inbox.poll(after, timeout_seconds)
         return InboxPage(messages=messages, withdrawn=inbox.take_withdrawn())
 
-    def answer(self, launch_id: str, message_id: str, answer: InboxAnswer) -> None:
-        """Accept the bot's answer to one message. Raises LaunchEnded."""
-        self._heard(launch_id).inbox.answer(message_id, answer)
+    def answer(self, launch_id: str, message_id: str, answer: InboxAnswer) -> Assignment | None:
+        """Accept the bot's answer to one message. Return what it receives if it has confirmed its session.
+
+        Raises LaunchEnded.
+        """
+        if self._is_warm(launch_id):
+            return self.pool.bots.answer(launch_id, message_id, answer, self._clock.monotonic())
+        inbox = self._heard(launch_id).inbox
+        assignment = inbox.assignment_for(message_id) if answer.refusal is None else None
+        inbox.answer(message_id, answer)
+        return assignment
+
+    def _is_warm(self, launch_id: str) -> bool:
+        """Whether this is a warm bot without a session."""
+        return launch_id in self.pool.bots and self.registry.by_launch(launch_id) is None
 
     async def offer(self, session_id: str, offer: dict[str, Any]) -> dict[str, Any]:
         """Relay a WebRTC offer to the bot and wait for its answer. Raises as `Inbox.offer` does."""

@@ -17,7 +17,7 @@ from podline_cli.text import cell
 
 
 def agents(context: ContextOption = None, output: OutputOption = OutputFormat.TEXT) -> None:
-    """List the agents: the version of each that serves, its calls, and what is wrong with it."""
+    """List the agents: the version of each that serves, its calls and warm bots, and what is wrong."""
     out = Output(output)
     with connect(context, out) as client:
         raw = client.get("/v1/agents")
@@ -26,7 +26,7 @@ def agents(context: ContextOption = None, output: OutputOption = OutputFormat.TE
         out.json(raw)
         return
     out.table(
-        ("NAME", "VERSION", "STATE", ">STARTING", ">LIVE", ">STOPPING", "PROBLEM"),
+        ("NAME", "VERSION", "STATE", ">STARTING", ">LIVE", ">STOPPING", ">WARM", "PROBLEM"),
         (_row(each) for each in found),
     )
     if not found:
@@ -105,8 +105,15 @@ def show_agent(found: AgentAnswer, out: Output) -> None:
         "calls": f"{found.sessions.starting} starting, {found.sessions.live} live, "
         f"{found.sessions.stopping} stopping",
     }
+    if found.warm.are_kept:
+        warm = found.warm
+        facts["warm bots"] = (
+            f"{warm.ready} of {warm.wanted} ready, {warm.starting} starting, {warm.in_use} in use"
+        )
     for key, value in facts.items():
         out.fact(key, value)
+    if found.warm.problem:
+        out.fact("warm problem", found.warm.problem)
     if found.problem:
         out.fact("problem", found.problem)
     for note in found.notes:
@@ -145,5 +152,6 @@ def _row(found: AgentAnswer) -> tuple[str, ...]:
         version_of(found),
         found.state,
         *(str(count) for count in (counts.starting, counts.live, counts.stopping)),
-        found.problem or "",
+        f"{found.warm.ready}/{found.warm.wanted}" if found.warm.are_kept else "",
+        found.problem or found.warm.problem or "",
     )

@@ -50,6 +50,7 @@ class DailyRooms:
     """Creates rooms with the operator's key."""
 
     provider = "daily"
+    token_is_of_launch = False
 
     def __init__(
         self, api: DailyApi, names: RoomNames, now: Callable[[], float], hosts: Collection[str] = ()
@@ -120,6 +121,7 @@ class DailyRooms:
             if room.created_at.timestamp() < oldest
             and (launch_id := self._names.launch(room.name)) is not None
             and launch_id not in live
+            and room.name not in live
         ]
         for name in names:
             await self._delete(name)

@@ -18,7 +18,15 @@ from controller.core.errors import (
 )
 from controller.core.primitives.event_ids import EventIds
 from controller.core.primitives.flag import Flag
-from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
+from podline.contract.messages import (
+    Assignment,
+    AssignmentMessage,
+    CandidatesMessage,
+    InboxAnswer,
+    InboxMessage,
+    OfferMessage,
+    StopMessage,
+)
 
 _MOST_WITHDRAWN: Final = 16
 """How many withdrawn messages are kept for the bot's next poll. It can't have fetched more at a time."""
@@ -47,6 +55,8 @@ class Inbox:
         self._withdrawn: deque[str] = deque(maxlen=_MOST_WITHDRAWN)
         self._changed = Flag()
         self._closed_by: ControllerError | None = None
+        self._assignment: tuple[str, Assignment] | None = None
+        self._successor: Inbox | None = None
 
     async def offer(self, offer: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         """Relay an offer and wait for the bot's answer. An older offer that still waits is withdrawn.
@@ -76,6 +86,31 @@ class Inbox:
         if not any(isinstance(each.message, StopMessage) for each in self._waiting.values()):
             self._put(lambda key: StopMessage(id=key, reason=reason), None)
 
+    def assign(self, session_id: str, assignment: Assignment) -> str:
+        """Give a warm bot its session, and return the message's id. The variables are in its answer only."""
+        key = self._put(lambda key: AssignmentMessage(id=key, session_id=session_id), None)
+        self._assignment = (key, assignment)
+        return key
+
+    def assignment_for(self, key: str) -> Assignment | None:
+        """Return what the confirmation of this message is answered with, each time; None for any other."""
+        return self._assignment[1] if self._assignment is not None and self._assignment[0] == key else None
+
+    def assignment_arrived(self) -> None:
+        """Forget the variables that the bot has by now: some are secret."""
+        self._assignment = None
+
+    def hand_on(self, successor: Inbox) -> None:
+        """Have the polls under way here continue in the inbox of the session that the bot now serves."""
+        successor._assignment, self._assignment = self._assignment, None
+        self._successor = successor
+        self._wake()
+
+    @property
+    def successor(self) -> Inbox | None:
+        """The inbox in which polls continue."""
+        return self._successor
+
     def take_withdrawn(self) -> list[str]:
         """Return, once each, the ids of messages that the bot may have fetched but need not answer."""
         withdrawn = list(self._withdrawn)
@@ -85,7 +120,7 @@ class Inbox:
     async def poll(self, after: str | None, timeout_seconds: float) -> list[InboxMessage]:
         """Return the unanswered messages after the message `after`, a stop first; wait until there is one.
 
-        The list is empty if there is something to `take_withdrawn`, or nothing in time.
+        The list is empty if there is something to `take_withdrawn` or a `successor`, or nothing in time.
 
         Raises:
             LaunchEnded: the session has ended, or ends while waiting. A bot that is still running must leave.
@@ -94,6 +129,8 @@ class Inbox:
         try:
             async with asyncio.timeout(timeout_seconds):
                 while not (messages := self._fetch(after)) and not self._withdrawn:
+                    if self._successor is not None:
+                        return []
                     if self._closed_by is not None:
                         ended = isinstance(self._closed_by, SessionEnded)
                         raise LaunchEnded if ended else self._closed_by
@@ -119,6 +156,7 @@ class Inbox:
                 waiting.answer.set_exception(error)
         self._waiting.clear()
         self._withdrawn.clear()
+        self._assignment = None
         self._wake()
 
     async def _ask(self, make: Callable[[str], InboxMessage], timeout_seconds: float) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from controller.core.agents import AgentDefinition, AgentStatus, AgentVersion
+from controller.supervision.pool import PoolStatus
 from controller.web.models.documented import Documented, Strict
 from podline.contract.reasons import Phase
 
@@ -49,6 +50,23 @@ class AgentSessionsOut(Documented):
     """Sessions whose bot was asked to end and is not confirmed gone."""
 
 
+class WarmBotsOut(Documented):
+    """An agent's warm bots: launched ahead of time, each waits for a session."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    wanted: int
+    """How many should wait now, by the definition's `min_agents` and `buffer`; 0 if the agent keeps none."""
+    ready: int
+    """How many wait, so that a start would not be cold."""
+    starting: int
+    """How many are not ready yet."""
+    in_use: int
+    """How many sessions have a bot, warm or not."""
+    problem: str | None
+    """Why fewer wait than should; null if nothing is known to be wrong."""
+
+
 class AgentOut(Documented):
     """An agent: a bot with a name."""
 
@@ -67,9 +85,11 @@ class AgentOut(Documented):
     """A sentence for each key of the active version without effect here, and for what its bot may miss."""
     sessions: AgentSessionsOut
     """How many sessions the agent has right now."""
+    warm: WarmBotsOut
+    """The warm bots that wait for the agent's sessions."""
 
     @classmethod
-    def of(cls, status: AgentStatus, phases: Mapping[Phase, int]) -> Self:
+    def of(cls, status: AgentStatus, phases: Mapping[Phase, int], warm: PoolStatus) -> Self:
         return cls(
             name=status.name,
             version=AgentVersionOut.of(status.version) if status.version is not None else None,
@@ -82,6 +102,7 @@ class AgentOut(Documented):
                 live=phases.get(Phase.LIVE, 0),
                 stopping=phases.get(Phase.STOPPING, 0),
             ),
+            warm=WarmBotsOut.model_validate(warm),
         )
 
 
@@ -100,9 +121,13 @@ class AgentDetails(AgentOut):
 
     @classmethod
     def with_versions(
-        cls, status: AgentStatus, phases: Mapping[Phase, int], versions: Sequence[AgentVersion]
+        cls,
+        status: AgentStatus,
+        phases: Mapping[Phase, int],
+        warm: PoolStatus,
+        versions: Sequence[AgentVersion],
     ) -> Self:
-        shown = AgentOut.of(status, phases).model_dump()
+        shown = AgentOut.of(status, phases, warm).model_dump()
         return cls(**shown, versions=[AgentVersionOut.of(each) for each in reversed(versions)])
 
 

@@ -95,6 +95,8 @@ class SessionOut(Documented):
     phase: Phase
     """`starting` until the bot has joined, `live` during the call, `stopping` after a request to end.
     `ended` (as intended) and `failed` are final: the bot is gone."""
+    cold_start: bool | None
+    """False if a warm bot took the session, true if a bot was started for it; null until one is chosen."""
     reason: Reason | None
     """Why the session ended; null until then."""
     message: str | None
@@ -140,6 +142,7 @@ class SessionOut(Documented):
             agent=session.agent,
             agent_version=session.agent_version,
             phase=session.phase,
+            cold_start=session.cold_start,
             reason=session.ending.reason if session.ending else None,
             message=session.ending.message if session.ending else None,
             caller_message=session.ending.caller_message if session.ending else None,

@@ -17,6 +17,7 @@ def _version(serial: int, hash_: str, deployed_at: str | None, **definition: Any
     }
 
 
+_NO_WARM_BOTS: Final = {"wanted": 0, "ready": 0, "starting": 0, "in_use": 0, "problem": None}
 SHOPPING: Final[dict[str, Any]] = {
     "name": "shopping",
     "version": _version(
@@ -31,6 +32,7 @@ SHOPPING: Final[dict[str, Any]] = {
     "deploying": False,
     "notes": [],
     "sessions": {"starting": 0, "live": 1, "stopping": 0},
+    "warm": {"wanted": 0, "ready": 0, "starting": 0, "in_use": 1, "problem": None},
 }
 BROKEN: Final[dict[str, Any]] = {
     "name": "support",
@@ -40,6 +42,7 @@ BROKEN: Final[dict[str, Any]] = {
     "deploying": False,
     "notes": [],
     "sessions": _NO_SESSIONS,
+    "warm": _NO_WARM_BOTS,
 }
 FIRST: Final = _version(
     1,
@@ -64,6 +67,7 @@ _CLERK: Final[dict[str, Any]] = {
     "deploying": False,
     "notes": [],
     "sessions": _NO_SESSIONS,
+    "warm": {"wanted": 2, "ready": 1, "starting": 1, "in_use": 0, "problem": None},
 }
 DEPLOYMENT: Final = {
     "files": {"pcc-deploy.toml": 'image = "registry.example.com/clerk:1.1"\n[scaling]\nmax_agents = 20\n'},

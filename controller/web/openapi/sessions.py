@@ -70,6 +70,7 @@ STARTING: Final[dict[str, Any]] = {
     "agent": "shopping",
     "agent_version": "1-5c0f3d9a",
     "phase": "starting",
+    "cold_start": True,
     "reason": None,
     "message": None,
     "caller_message": None,

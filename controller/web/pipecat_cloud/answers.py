@@ -84,7 +84,7 @@ def session(each: Session) -> dict[str, Any]:
         "createdAt": _moment(accepted),
         "endedAt": _moment(ended),
         "botStartSeconds": round((joined - accepted).total_seconds(), 1) if joined is not None else None,
-        "coldStart": True if joined is not None else None,
+        "coldStart": each.cold_start is not False if joined is not None else None,
         "completionStatus": None if ended is None else "500" if each.phase is Phase.FAILED else "200",
         "endState": end_state(each),
         "reason": each.ending.reason if each.ending is not None else None,

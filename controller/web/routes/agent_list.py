@@ -30,11 +30,11 @@ AgentInPath = Annotated[str, Path(description="The agent's name.", examples=["cl
     responses=refusals(*WITHOUT_THE_SCOPE),
 )
 async def list_agent_definitions(services: ServicesDep, access: AccessDep, visible: SessionsDep) -> AgentList:
-    """List the agents: the active version of each, what is wrong with its definition, and its sessions."""
+    """List the agents: the active version of each, what is wrong with it, its sessions and warm bots."""
     phases = visible.phases_by_agent()
     return AgentList(
         agents=[
-            AgentOut.of(each, phases.get(each.name, {}))
+            AgentOut.of(each, phases.get(each.name, {}), services.supervisor.pool.status(each.name))
             for each in services.supervisor.agents.all()
             if access.includes(each.name)
         ]
@@ -54,7 +54,10 @@ async def read_agent(
     """Return one agent with the versions that are kept."""
     status = find_status(name, services, access)
     phases = visible.phases_of(name)
-    return AgentDetails.with_versions(status, phases, services.supervisor.agents.versions(name))
+    supervisor = services.supervisor
+    return AgentDetails.with_versions(
+        status, phases, supervisor.pool.status(name), supervisor.agents.versions(name)
+    )
 
 
 def find_status(name: str, services: Services, access: AgentAccess) -> AgentStatus:
@@ -68,4 +71,5 @@ def find_status(name: str, services: Services, access: AgentAccess) -> AgentStat
 def shown_agent(name: str, services: Services, access: AgentAccess, visible: VisibleSessions) -> AgentOut:
     """Return an agent as the API shows it. Raises AgentNotFound."""
     phases = visible.phases_of(name)
-    return AgentOut.of(find_status(name, services, access), phases)
+    warm = services.supervisor.pool.status(name)
+    return AgentOut.of(find_status(name, services, access), phases, warm)

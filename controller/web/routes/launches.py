@@ -12,7 +12,7 @@ from controller.observe.logs import session_at_work
 from controller.web.auth import bearer_of
 from controller.web.routes.dependencies import ServicesDep, SupervisorDep
 from podline.contract.encoding import DecodeError, encode
-from podline.contract.messages import INBOX_POLL_SECONDS, InboxPage, ReportAnswer
+from podline.contract.messages import INBOX_POLL_SECONDS, Assignment, InboxPage, ReportAnswer
 from podline.contract.reading import read_answer, read_report
 
 T = TypeVar("T")
@@ -48,9 +48,13 @@ async def poll_inbox(launch_id: str, supervisor: SupervisorDep, after: str | Non
 
 
 @router.post("/inbox/{message_id}", status_code=204)
-async def take_answer(launch_id: str, message_id: str, request: Request, supervisor: SupervisorDep) -> None:
-    """Pass the bot's answer to the request that waits for it."""
-    supervisor.answer(launch_id, message_id, _read(read_answer, await request.body()))
+async def take_answer(
+    launch_id: str, message_id: str, request: Request, supervisor: SupervisorDep
+) -> Response:
+    """Pass the bot's answer to the request that waits for it. A confirmed assignment is answered with it."""
+    answer = _read(read_answer, await request.body())
+    assignment = supervisor.answer(launch_id, message_id, answer)
+    return Response(status_code=204) if assignment is None else _json(assignment)
 
 
 def _read(read: Callable[[bytes], T], body: bytes) -> T:
@@ -60,5 +64,5 @@ def _read(read: Callable[[bytes], T], body: bytes) -> T:
         raise InvalidRequest(f"body: {error}.") from None
 
 
-def _json(message: ReportAnswer | InboxPage) -> Response:
+def _json(message: ReportAnswer | InboxPage | Assignment) -> Response:
     return Response(encode(message), media_type="application/json")

@@ -169,10 +169,12 @@ class FakeRooms:
     """
 
     provider = "daily"
+    token_is_of_launch = False
 
     def __init__(self) -> None:
         self.closed: list[str] = []
         self.times_swept = 0
+        self.live_when_swept: set[str] = set()
         self.is_closed = False
         self.refusal: ControllerError | None = None
         self.busy: RoomLoad | None = None
@@ -203,8 +205,9 @@ class FakeRooms:
     async def close(self, session: Session) -> None:
         self.closed.append(session.room_url or "")
 
-    async def sweep(self, live: Collection[str]) -> int:  # noqa: ARG002
+    async def sweep(self, live: Collection[str]) -> int:
         self.times_swept += 1
+        self.live_when_swept = set(live)
         return 0
 
     def load(self, rooms: int) -> RoomLoad | None:

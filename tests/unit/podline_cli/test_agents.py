@@ -13,6 +13,8 @@ CRASH = (
     "Its bot crashed while it was started dry: ModuleNotFoundError: No module named 'shop' (bot.py, line 3)."
 )
 
+WARM = {"wanted": 3, "ready": 1, "starting": 1, "in_use": 4, "problem": "The quota is used up."}
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -26,13 +28,15 @@ def project(tmp_path: Path) -> Path:
 def test_agents_are_listed_with_state_calls_and_problem(at: Podline, api: FakeApi) -> None:
     api.agents = {
         "shopping": agent(sessions={"starting": 1, "live": 2, "stopping": 0}),
+        "clerk": agent("clerk", warm=WARM),
         "broken": agent("broken", version=None, problem="pcc-deploy.toml: image: write a text."),
     }
 
     assert at("agents").out.splitlines() == [
-        "NAME\tVERSION\tSTATE\tSTARTING\tLIVE\tSTOPPING\tPROBLEM",
-        "shopping\t1-5c0f3d9a\tready\t1\t2\t0\t",
-        "broken\tnone\tinvalid\t0\t0\t0\tpcc-deploy.toml: image: write a text.",
+        "NAME\tVERSION\tSTATE\tSTARTING\tLIVE\tSTOPPING\tWARM\tPROBLEM",
+        "shopping\t1-5c0f3d9a\tready\t1\t2\t0\t\t",
+        "clerk\t1-5c0f3d9a\tready\t0\t0\t0\t1/3\tThe quota is used up.",
+        "broken\tnone\tinvalid\t0\t0\t0\t\tpcc-deploy.toml: image: write a text.",
     ]
 
 
@@ -42,6 +46,17 @@ def test_an_agent_is_shown_with_its_versions(at: Podline, api: FakeApi) -> None:
 
     assert "image\tshop:1" in lines
     assert "2-5c0f3d9a\t5c0f3d9a5c0f\t2026-11-30T09:00:00.000Z\tyes" in lines
+
+
+def test_an_agent_shows_how_many_of_its_warm_bots_are_ready_and_why_no_more_are(
+    at: Podline, api: FakeApi
+) -> None:
+    api.agents = {"clerk": agent("clerk", warm=WARM), "plain": agent("plain")}
+    lines = at("agent", "clerk").out.splitlines()
+
+    assert "warm bots\t1 of 3 ready, 1 starting, 4 in use" in lines
+    assert "warm problem\tThe quota is used up." in lines
+    assert "warm" not in at("agent", "plain").out
 
 
 def test_an_agent_of_a_controller_that_lists_no_versions_is_shown_without(at: Podline, api: FakeApi) -> None:

@@ -142,7 +142,7 @@ export interface paths {
         };
         /**
          * List the agents
-         * @description List the agents: the active version of each, what is wrong with its definition, and its sessions.
+         * @description List the agents: the active version of each, what is wrong with it, its sessions and warm bots.
          *
          *     Needs a key with the scope `read`.
          */
@@ -507,6 +507,8 @@ export interface components {
             notes: string[];
             /** @description How many sessions the agent has right now. */
             sessions: components["schemas"]["AgentSessionsOut"];
+            /** @description The warm bots that wait for the agent's sessions. */
+            warm: components["schemas"]["WarmBotsOut"];
             /** @description The versions that are kept, newest first. The first is the active one. */
             versions: components["schemas"]["AgentVersionOut"][];
         };
@@ -534,6 +536,8 @@ export interface components {
             notes: string[];
             /** @description How many sessions the agent has right now. */
             sessions: components["schemas"]["AgentSessionsOut"];
+            /** @description The warm bots that wait for the agent's sessions. */
+            warm: components["schemas"]["WarmBotsOut"];
         };
         /** @description How many sessions an agent has right now. */
         AgentSessionsOut: {
@@ -846,6 +850,8 @@ export interface components {
              *     `ended` (as intended) and `failed` are final: the bot is gone.
              */
             phase: components["schemas"]["Phase"];
+            /** @description False if a warm bot took the session, true if a bot was started for it; null until one is chosen. */
+            cold_start: boolean | null;
             /** @description Why the session ended; null until then. */
             reason: components["schemas"]["Reason"] | null;
             /** @description What happened and what to do, in a sentence or two for the operator; null until the session ends. */
@@ -1055,6 +1061,19 @@ export interface components {
             talk_seconds: components["schemas"]["TalkSecondsOut"];
             /** @description True if the bot left no final report, so that it may have used more than this. */
             partial: boolean;
+        };
+        /** @description An agent's warm bots: launched ahead of time, each waits for a session. */
+        WarmBotsOut: {
+            /** @description How many should wait now, by the definition's `min_agents` and `buffer`; 0 if the agent keeps none. */
+            wanted: number;
+            /** @description How many wait, so that a start would not be cold. */
+            ready: number;
+            /** @description How many are not ready yet. */
+            starting: number;
+            /** @description How many sessions have a bot, warm or not. */
+            in_use: number;
+            /** @description Why fewer wait than should; null if nothing is known to be wrong. */
+            problem: string | null;
         };
         /** @description An RFC 9457 problem document: what went wrong. Fields without a value are left out. */
         Problem: {

@@ -99,6 +99,7 @@ async def test_agents_are_listed_with_versions_problems_and_sessions_but_no_job_
         "deploying": False,
         "notes": [],
         "sessions": {"starting": 0, "live": 0, "stopping": 0},
+        "warm": {"wanted": 0, "ready": 0, "starting": 0, "in_use": 0, "problem": None},
     }
     assert shop["sessions"] == {"starting": 1, "live": 0, "stopping": 0}
     assert (shop["version"]["id"], shop["version"]["serial"]) == (SHOP.id, 3)

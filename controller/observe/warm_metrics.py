@@ -1,0 +1,69 @@
+"""Counters of claims of warm bots, and how soon claimed bots join."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from controller.core.session import Session
+from controller.observe.labels import BoundedValues
+from controller.observe.usage_metrics import exemplar_of
+
+_SECONDS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
+
+
+class ClaimResult(StrEnum):
+    """What came of an attempt to give a start a warm bot."""
+
+    CLAIMED = "claimed"
+    NO_BOT = "no_bot"
+    """None was ready."""
+    NOT_CLAIMED = "not_claimed"
+    """The runtime refused: the bot was gone, or had changed."""
+    NOT_CONFIRMED = "not_confirmed"
+    """The bot did not confirm its session in time."""
+    UNKNOWN = "unknown"
+    """The runtime did not say whether the bot is the session's."""
+    STOPPED = "stopped"
+    """The session was stopped meanwhile."""
+
+
+class WarmMetrics:
+    """Counts claims. How many warm bots there are is a gauge: see `agent_gauges`."""
+
+    def __init__(self, registry: CollectorRegistry, agents: BoundedValues) -> None:
+        """`agents` bounds the names of agents."""
+        self._agents = agents
+        self._claims = Counter(
+            "podline_warm_claims",
+            "Attempts to give a start a warm bot, by result.",
+            ("agent", "result"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "podline_claim_seconds",
+            "Time from a warm bot's confirmation of its session until it has joined.",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self._known: set[str] = set()
+
+    def agent_known(self, name: str) -> None:
+        """Create the series of an agent with a pool, so that their first increase shows."""
+        if name not in self._known:
+            self._known.add(name)
+            for result in ClaimResult:
+                self._claims.labels(self._agents.bounded(name), str(result))
+
+    def claim_ended(self, agent: str, result: ClaimResult) -> None:
+        """Count an attempt. A start that was cold after attempts has several."""
+        self._claims.labels(self._agents.bounded(agent), str(result)).inc()
+
+    def joined(self, session: Session) -> None:
+        """Observe how soon a warm bot has joined. Call this once, when a session becomes live."""
+        timeline = session.timeline
+        if session.cold_start is False and timeline.launched is not None and timeline.joined is not None:
+            seconds = (timeline.joined - timeline.launched).total_seconds()
+            self._seconds.observe(max(0.0, seconds), exemplar_of(session))

@@ -1,0 +1,319 @@
+"""The pool of warm bots: keeps as many waiting as the agents' definitions ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from controller.core.agents import Agents, AgentVersion, Preflight
+from controller.core.deadlines import Limits
+from controller.core.errors import ShuttingDown
+from controller.core.pool_plan import (
+    PoolPlan,
+    PoolView,
+    SeenBot,
+    WarmStage,
+    has_pool,
+    plan,
+)
+from controller.core.primitives.clock import Clock
+from controller.core.primitives.flag import Flag
+from controller.core.runtime import Exit, Runtime
+from controller.core.warm import WarmBot
+from controller.observe.warm_metrics import WarmMetrics
+from controller.supervision.assignment import Assigner
+from controller.supervision.pool_history import Histories, why_gone
+from controller.supervision.registry import SessionRegistry
+from controller.supervision.warm_bots import HeldBot, WarmBots
+from controller.supervision.warm_launches import WarmLaunches
+
+TICK_SECONDS: Final = 0.25
+"""How late the pool may notice what nobody reports to it: an age, a silence, the end of a pause."""
+
+HELD_UP_SECONDS: Final = 5.0
+"""A tick this late means that the controller itself was stalled: bots could not poll meanwhile."""
+
+PROVEN_SECONDS: Final = 30.0
+"""A bot that has waited this long has shown that bots of its agent can start."""
+
+_GONE_SECONDS: Final = 30.0
+"""How long after its grace period a bot that was given up counts, if nothing is heard of its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatus:
+    """An agent's warm bots as an operator sees them.
+
+    Attributes:
+        wanted: how many should wait now.
+        starting: how many are not ready yet.
+        ready: how many wait for a session.
+        in_use: how many sessions have a bot, warm or not.
+        problem: why fewer wait than should; None if nothing is known to be wrong.
+    """
+
+    wanted: int = 0
+    starting: int = 0
+    ready: int = 0
+    in_use: int = 0
+    problem: str | None = None
+
+
+class WarmPool:
+    """Creates, replaces and ends warm bots. Await `run` for as long as sessions are served.
+
+    Attributes:
+        bots: that wait, or are on their way in or out.
+        launches: creates and ends them.
+        histories: what has happened, by agent.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
+        self,
+        *,
+        agents: Agents,
+        preflight: Preflight,
+        runtime: Runtime,
+        registry: SessionRegistry,
+        assigner: Assigner,
+        limits: Limits,
+        metrics: WarmMetrics,
+        clock: Clock,
+        new_id: Callable[[], str],
+        can_launch: Callable[[], bool],
+        is_draining: Callable[[], bool],
+        own: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            agents: whose definitions say how many are wanted.
+            preflight: returns what an agent's bots lack.
+            runtime: runs them.
+            registry: of the sessions that bots are in use for.
+            assigner: makes launches.
+            limits: on durations.
+            metrics: of claims.
+            clock: of ages and rates.
+            new_id: makes launch ids.
+            can_launch: returns whether bots can be launched, and all of them are known.
+            is_draining: returns whether no more sessions are started.
+            own: runs work in the background.
+        """
+        self.bots = WarmBots(self.wake, self._measure_start)
+        self.histories = Histories()
+        self.launches = WarmLaunches(
+            bots=self.bots,
+            histories=self.histories,
+            runtime=runtime,
+            assigner=assigner,
+            limits=limits,
+            clock=clock,
+            new_id=new_id,
+            own=own,
+        )
+        self._agents = agents
+        self._preflight = preflight
+        self._runtime = runtime
+        self._registry = registry
+        self._limits = limits
+        self._metrics = metrics
+        self._clock = clock
+        self._can_launch = can_launch
+        self._is_draining = is_draining
+        self._changed = Flag()
+        self._plans: Mapping[str, PoolPlan] = {}
+        self._could_launch = False
+        self._is_closing = False
+        self._listening_since = clock.monotonic()
+
+    # --- what others ask ---
+
+    def serves(self, version: AgentVersion) -> bool:
+        """Return whether an agent has a pool."""
+        return has_pool(version.definition)
+
+    def status(self, agent: str) -> PoolStatus:
+        """Return an agent's warm bots, as an operator sees them."""
+        stages = self.bots.stages().get(agent, Counter())
+        planned = self._plans.get(agent, PoolPlan())
+        problem = planned.problem
+        if agent in self._plans and self._is_draining():
+            problem = "Warm bots are not kept while the controller is drained."
+        return PoolStatus(
+            wanted=planned.wanted,
+            starting=stages[WarmStage.STARTING],
+            ready=stages[WarmStage.READY],
+            in_use=self._registry.in_use()[agent],
+            problem=problem,
+        )
+
+    def stages(self) -> Mapping[str, Mapping[WarmStage, int]]:
+        """Return how many warm bots each agent with a pool has, by stage."""
+        stages = self.bots.stages()
+        return {agent: stages.get(agent, Counter()) for agent in sorted({*self._plans, *stages})}
+
+    # --- events ---
+
+    def wake(self) -> None:
+        """Have the plan made again soon."""
+        self._changed.set()
+
+    def arrived(self, version: AgentVersion) -> None:
+        """Note that a session of this agent is being started."""
+        if self.serves(version):
+            self.histories.of(version.name).arrived(self._clock.monotonic())
+            self.wake()
+
+    def adopt(self, bot: WarmBot) -> None:
+        """Hold a warm bot that another controller launched. It can be taken once it polls here."""
+        if bot.launch_id not in self.bots:
+            age = max(0.0, (self._clock.now() - bot.created).total_seconds())
+            self.bots.add(bot, launched_at=self._clock.monotonic(), age=age)
+            self.wake()
+
+    def exited(self, launch_id: str, exit_: Exit) -> None:
+        """Note that a warm bot is gone."""
+        held = self.bots.find(launch_id)
+        if held is None:
+            return
+        if held.stage is not WarmStage.LEAVING:
+            self.launches.failed(held.bot, why_gone(exit_))
+        self.bots.gone(held)
+
+    def take(self, version: AgentVersion) -> HeldBot | None:
+        """Take a warm bot of this version for a session. It must be claimed or given up."""
+        return None if self._is_closing else self.bots.take(version.name, version.id)
+
+    def claimed(self, agent: str) -> None:
+        """Note that a bot has proved itself: a session has it."""
+        self.histories.of(agent).proven()
+
+    def excuse_silence(self) -> None:
+        """Don't count time until now against bots: they could not be heard."""
+        self._listening_since = self._clock.monotonic()
+
+    async def close(self) -> None:
+        """Create no more bots. End those that wait, unless they outlive the controller."""
+        self._is_closing = True
+        self.wake()
+        if not self._runtime.outlives_us:
+            await self.launches.end_all()
+
+    def end_polls(self) -> None:
+        """End all requests of warm bots for messages: the controller exits."""
+        self.bots.close(ShuttingDown())
+
+    # --- the loop ---
+
+    async def run(self) -> None:
+        """Keep to the plan. Without pools this only waits until there is one."""
+        last = self._clock.monotonic()
+        while True:
+            self._changed.clear()
+            now = self._clock.monotonic()
+            if now - last > HELD_UP_SECONDS:
+                self.excuse_silence()
+            is_busy = self._step(now)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS if is_busy else None):
+                    await self._changed.wait()
+            # Without pools nothing ticks, so a long wait says nothing.
+            last = self._clock.monotonic() if not is_busy else now
+
+    def _step(self, now: float) -> bool:
+        """Do what is due. Return whether there is a pool."""
+        versions = {
+            status.name: status.version
+            for status in self._agents.all()
+            if status.version is not None and self.serves(status.version)
+        }
+        if not versions and not len(self.bots):
+            self._plans = {}
+            return False
+        could_launch, self._could_launch = self._could_launch, self._can_launch()
+        if self._is_closing or not (could_launch and self._could_launch):
+            # One tick later all bots of an earlier controller are known.
+            return not self._is_closing
+        self._end_those_overdue(now)
+        views = {
+            agent: self._view(agent, versions.get(agent), now)
+            for agent in {*versions, *(each.bot.agent for each in self.bots.all())}
+        }
+        claiming = sum(each.stage is WarmStage.CLAIMING for each in self.bots.all())
+        running = self._registry.in_use().total() + claiming
+        self._plans = plan(views, self._registry.admission.limits.capacity, running, now)
+        for agent, planned in self._plans.items():
+            self._metrics.agent_known(agent)
+            for launch_id in planned.give_up:
+                if (held := self.bots.find(launch_id)) is not None:
+                    self.launches.retire(held)
+            if (version := versions.get(agent)) is not None:
+                for _ in range(planned.create):
+                    self.launches.create(version, now)
+        return True
+
+    def _view(self, agent: str, version: AgentVersion | None, now: float) -> PoolView:
+        history = self.histories.of(agent)
+        if version is not None and (lacking := self._preflight(version)) is not None:
+            history.failed(lacking, now)
+        bots = [each for each in self.bots.all() if each.bot.agent == agent]
+        return PoolView(
+            definition=None if version is None or self._is_draining() else version.definition,
+            in_use=self._registry.in_use()[agent] + sum(each.stage is WarmStage.CLAIMING for each in bots),
+            bots=[
+                SeenBot(
+                    launch_id=each.launch_id,
+                    stage=each.stage,
+                    is_current=version is not None and each.bot.agent_version == version.id,
+                    age=now - each.created_at,
+                )
+                for each in bots
+                if each.stage is not WarmStage.CLAIMING
+            ],
+            arrivals=history.arrivals(now),
+            start_seconds=history.start_seconds,
+            unanswered=history.unanswered,
+            created=history.created(now),
+            failures=history.failures,
+        )
+
+    def _end_those_overdue(self, now: float) -> None:
+        """End bots that don't become ready or have fallen silent; forget those that must be gone."""
+        for each in self.bots.all():
+            match each.stage:
+                case WarmStage.STARTING:
+                    waited = now - max(each.launched_at, self._listening_since)
+                    if waited > self._limits.start_timeout:
+                        self.launches.failed(
+                            each.bot, f"It was not ready within {self._limits.start_timeout:g} s."
+                        )
+                        self.launches.retire(each)
+                case WarmStage.READY:
+                    heard = max(each.heard_at or 0.0, self._listening_since)
+                    if not each.open_polls and now - heard > self._limits.silence:
+                        self.launches.failed(each.bot, f"It was silent for {self._limits.silence:g} s.")
+                        self.launches.retire(each)
+                    else:
+                        self._note_proof(each, now)
+                case WarmStage.LEAVING:
+                    since = now if each.leaves_at is None else each.leaves_at
+                    if now - since > self._limits.grace + _GONE_SECONDS:
+                        self.bots.gone(each)
+                case WarmStage.CLAIMING:
+                    pass
+
+    def _measure_start(self, held: HeldBot) -> None:
+        """Note how long a bot took to become ready, if it was launched here."""
+        if held.ready_at is not None and held.launched_at == held.created_at:
+            self.histories.of(held.bot.agent).became_ready(held.ready_at - held.launched_at)
+
+    def _note_proof(self, held: HeldBot, now: float) -> None:
+        history = self.histories.of(held.bot.agent)
+        ready_at = held.ready_at if held.ready_at is not None else now
+        if history.failures.count and now - ready_at > PROVEN_SECONDS:
+            history.proven()
