@@ -21,7 +21,6 @@ MOST_SESSIONS: Final = 20_000
 """How many sessions' usage is kept; of more, the one that changed longest ago is dropped."""
 
 _RETRY_SECONDS: Final = 1.0
-_NOTHING: Final = b"null"
 _TOTALS: Final = TypeAdapter(Usage)
 
 
@@ -33,7 +32,7 @@ class LinesOf(Protocol):
 
 
 class _Line(msgspec.Struct, frozen=True):
-    """What one launch has used; null once its session has ended."""
+    """What one launch has used."""
 
     launch: str
     usage: msgspec.Raw
@@ -46,14 +45,17 @@ class UsageLines:
         self._told: dict[str, Usage] = {}
 
     def of(self, session: Session) -> bytes | None:
-        """Return the line of a session's state; None if a copy has it already."""
+        """Return the line of a session's state; None if a copy has it already, or doesn't need it.
+
+        What was used by the end is told too: the leader may be lost before it is on the session's Job.
+        """
         launch, usage = session.launch_id, session.usage
-        if session.phase.is_end:
-            return _line(launch, None) if self._told.pop(launch, None) is not None else None
-        if self._told.get(launch, Usage()) == usage:
+        told = self._told.pop(launch, None)
+        if not session.phase.is_end:
+            self._told[launch] = usage
+        elif told is None:
             return None
-        self._told[launch] = usage
-        return _line(launch, usage)
+        return None if usage == (told or Usage()) else _line(launch, usage)
 
 
 class UsageCopy:
@@ -85,8 +87,7 @@ class UsageCopy:
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             told = msgspec.json.decode(line, type=_Line)
             self._usage.pop(told.launch, None)
-            if (usage := bytes(told.usage)) != _NOTHING:
-                self._usage[told.launch] = usage
+            self._usage[told.launch] = bytes(told.usage)
             if len(self._usage) > MOST_SESSIONS:
                 del self._usage[next(iter(self._usage))]
 
@@ -120,6 +121,5 @@ class UsageCopy:
                 self.take(line)
 
 
-def _line(launch: str, usage: Usage | None) -> bytes:
-    told = _NOTHING if usage is None else encode(usage)
-    return msgspec.json.encode(_Line(launch, msgspec.Raw(told))) + b"\n"
+def _line(launch: str, usage: Usage) -> bytes:
+    return msgspec.json.encode(_Line(launch, msgspec.Raw(encode(usage)))) + b"\n"

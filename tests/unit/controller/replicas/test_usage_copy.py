@@ -67,12 +67,17 @@ def test_a_change_of_anything_else_is_not_told() -> None:
     assert told(UsageLines(), session(usage=Usage())) == []
 
 
-def test_a_session_that_has_ended_is_forgotten() -> None:
-    kept, lines = copy(), UsageLines()
-    for line in told(lines, session(), ended(session()), ended(session())):
+def test_what_a_session_had_used_by_its_end_is_told_once_and_kept() -> None:
+    """The leader may be lost before it is on the session's Job."""
+    kept, lines, last = copy(), UsageLines(), Usage(turns=9)
+    for line in told(lines, session(), ended(session(usage=last)), ended(session(usage=Usage(turns=1)))):
         kept.take(line)
 
-    assert not kept.sessions
+    assert kept.of("launch-1") == last
+
+
+def test_a_session_that_had_ended_before_is_not_told() -> None:
+    assert told(UsageLines(), ended(session())) == []
 
 
 def test_no_more_sessions_are_kept_than_the_limit_and_the_oldest_go_first(
