@@ -20,6 +20,7 @@ from controller.core.errors import (
     RuntimeUnavailable,
     SessionConflict,
     ShuttingDown,
+    UnknownOutcome,
 )
 from controller.core.limits import Limit
 from controller.core.primitives.clock import Clock
@@ -354,10 +355,19 @@ class Supervisor:
         if (used := self._used_before(session.launch_id)) is not None and not session.phase.is_end:
             session = session.used(furthest(session.usage, used), partial=session.usage_is_partial)
         record = adopt(session, self.registry, self._clock)
-        if record is not None:
-            self.pool.bots.has_session(session.launch_id, record.inbox)
-        if record is not None and session.phase is Phase.STARTING:
+        if record is None:
+            is_ours = self.registry.by_launch(session.launch_id) or session.launch_id in self.pool.bots
+            if session.cold_start is False and not is_ours:
+                # A former leader's claim took effect late: by now the session has another bot.
+                self._own(self._give_up(session.launch_id))
+            return
+        self.pool.bots.has_session(session.launch_id, record.inbox)
+        if session.phase is Phase.STARTING:
             self._own(self._launcher.launch_adopted(record))
+
+    async def _give_up(self, launch_id: str) -> None:
+        with contextlib.suppress(UnknownOutcome):
+            await self._runtime.give_up(launch_id)
 
     # --- tracking: messages between bots and callers ---
 

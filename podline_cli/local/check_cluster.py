@@ -14,7 +14,7 @@ from podline_cli.local.findings import Finding, failed, ok, skipped, warning
 RIGHTS: Final = (
     ("namespaces", "", ("get",)),
     ("jobs.batch", "", ("create", "get", "list", "watch", "patch", "delete")),
-    ("pods", "", ("list", "watch", "delete")),
+    ("pods", "", ("list", "watch", "patch", "delete")),
     ("pods", "log", ("get",)),
     ("secrets", "", ("create", "update", "delete")),
     ("configmaps", "", ("list", "watch")),

@@ -30,6 +30,7 @@ from controller.runtimes.kubernetes.job.warm_manifests import (
     claim_patch,
     claimed_pod,
     give_up_patch,
+    is_claimable,
     is_claimed,
     is_given_up,
 )
@@ -47,6 +48,10 @@ _LONGEST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_FOR_A_POD_SECONDS: Final = 30.0
 
 
+class _ChangedAndWaits(NotClaimed):
+    """The Job was not as it was seen, and its bot can still be claimed."""
+
+
 class JobClaimer:
     """Gives warm bots in one namespace to sessions, or ends them."""
 
@@ -59,7 +64,9 @@ class JobClaimer:
     # --- claims ---
 
     async def claim(self, bot: Bot, launch: Launch) -> None:
-        """Make the bot the session's, with one write.
+        """Make the bot the session's, with one write, or a second if its Job has changed and it still waits.
+
+        The Job controller writes to a Job moments after its pod is ready.
 
         Raises:
             NotClaimed: the bot is not the session's, and no write under way will make it that.
@@ -75,7 +82,10 @@ class JobClaimer:
             raise NotClaimed("It is gone, or not this session's.")
         try:
             async with asyncio.timeout(CLAIM_SECONDS):
-                job = await self._written(bot, launch)
+                try:
+                    job = await self._written(bot, launch)
+                except _ChangedAndWaits:
+                    job = await self._written(bot, launch)
         except TimeoutError:
             raise UnknownOutcome("The API server did not answer the claim in time.") from None
         if bot.is_given_up:
@@ -121,6 +131,10 @@ class JobClaimer:
                 bot.claim = None
                 raise NotClaimed(str(error)) from unread
             raise UnknownOutcome(str(unread)) from error
+        if is_certain and job is not None and _still_waits(job, bot.launch_id):
+            bot.claim = None
+            bot.job_written(job, before)
+            raise _ChangedAndWaits(str(error)) from error
         ours = self._settled(bot, job, session_id)
         if ours is None and is_certain:
             bot.claim = None
@@ -208,6 +222,10 @@ def needs_no_giving_up(job: Job) -> bool:
 
 def _may_pass(error: BaseException) -> bool:
     return isinstance(error, ApiError) and error.may_pass
+
+
+def _still_waits(job: Job, launch_id: str) -> bool:
+    return launch_of(job.metadata) == launch_id and is_claimable(job) and not has_ended(job)
 
 
 def _says_changed(error: ApiError) -> bool:

@@ -219,6 +219,21 @@ async def test_a_claim_of_a_job_that_has_changed_unseen_has_no_effect() -> None:
         assert session_on(server) is None
 
 
+@at_once_with_sockets
+async def test_a_bot_whose_job_was_only_written_to_is_claimed_all_the_same() -> None:
+    """The Job controller counts ready pods a moment after the bot has said that it is ready."""
+    async with serve_api() as server, following(server) as followed:
+        await launched(server, followed)
+        late = server.misbehave("wait", method="PATCH", path=f"/{NAME}")
+        claiming = asyncio.create_task(followed.runtime.claim(made.claim()))
+        await server.until_asked(lambda asked: asked.method == "PATCH")
+        server.objects.patch("jobs", "podline", NAME, {"status": {"ready": 1}})
+        late.let_go.set()
+        await claiming
+
+        assert session_on(server) == "cart-7"
+
+
 @pytest.mark.parametrize("how", ["reset_after", "hang"])
 @at_once_with_sockets
 async def test_a_claim_whose_answer_is_lost_is_settled_by_repeating_it(how: Any) -> None:
