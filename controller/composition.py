@@ -71,7 +71,13 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
     metrics.registry.register(LeadershipGauges(parts.leadership, replica.reaches_leader))
     registry = supervisor.registry
     metrics.registry.register(
-        AgentGauges(supervisor.agents.all, registry.phases_by_agent, supervisor.pool.stages, replica.leads)
+        AgentGauges(
+            supervisor.agents.all,
+            registry.phases_by_agent,
+            supervisor.pool.stages,
+            supervisor.pool.wanted,
+            replica.leads,
+        )
     )
     services = Services(
         settings=settings,

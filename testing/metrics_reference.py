@@ -16,7 +16,9 @@ from prometheus_client import Metric
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from testing.fakes.bots.reported import EVENTS, PRICES, TOTALS, batch, gone
+from testing.fakes.controllers.agents import NamedAgents
 from testing.fakes.controllers.site import serve_site
+from testing.fakes.controllers.warm_crew import CLERK, until
 
 PATH: Final = Path(__file__).parent.parent / "docs" / "reference" / "metrics.md"
 _ENTRIES: Final = Path(__file__).with_name("metric_entries.toml")
@@ -70,7 +72,7 @@ def entries() -> dict[str, dict[str, dict[str, str]]]:
 
 async def served() -> dict[str, Served]:
     """Return each metric of a controller on Kubernetes once everything has happened."""
-    async with serve_site(prices=PRICES) as site:
+    async with serve_site(prices=PRICES, agents=NamedAgents(CLERK)) as site:
         registry = site.metrics.registry
         ApiMetrics(registry).answered("GET", {}, 200, 0.1)
         runtime: Any = _Watched()
@@ -86,6 +88,7 @@ async def served() -> dict[str, Served]:
         events = [*EVENTS, *unpriced, {"type": "mood"}]
         await site.as_bot(session["id"], "POST", "reports", json=batch(1, events, TOTALS, first_speech=9))
         await gone(site, session)
+        await until(lambda: bool(site.runtime.warm))
         metrics = [each for each in registry.collect() if not each.name.startswith("process_")]
         return dict(map(_described, metrics))
 

@@ -23,6 +23,7 @@ class AgentGauges(Collector):
         agents: Callable[[], Sequence[AgentStatus]],
         phases: Callable[[], Mapping[str, Mapping[Phase, int]]],
         warm_bots: Callable[[], Mapping[str, Mapping[WarmStage, int]]],
+        wanted: Callable[[], Mapping[str, int]],
         is_leading: Callable[[], bool],
     ) -> None:
         """Collect from these.
@@ -31,12 +32,14 @@ class AgentGauges(Collector):
             agents: returns all agents.
             phases: returns how many sessions each agent has, by phase.
             warm_bots: returns how many warm bots each agent with a pool has, by stage.
+            wanted: returns how many warm bots should wait now, by agent with a pool.
             is_leading: returns whether this controller leads; agents are shown by that one alone.
         """
         self._is_leading = is_leading
         self._agents = agents
         self._phases = phases
         self._warm_bots = warm_bots
+        self._wanted = wanted
 
     def collect(self) -> Iterator[Metric]:
         if not self._is_leading():
@@ -64,4 +67,9 @@ class AgentGauges(Collector):
         for agent, stages in self._warm_bots().items():
             for stage in WarmStage:
                 warm.add_metric((agent, str(stage)), stages.get(stage, 0))
-        yield from (invalid, info, sessions, warm)
+        wanted = GaugeMetricFamily(
+            "podline_warm_bots_wanted", "Warm bots that should wait now.", labels=("agent",)
+        )
+        for agent, count in self._wanted().items():
+            wanted.add_metric((agent,), count)
+        yield from (invalid, info, sessions, warm, wanted)

@@ -1,4 +1,4 @@
-"""Counters of claims of warm bots, and how soon claimed bots join."""
+"""Claims of warm bots, how soon claimed bots join, and how long warm bots wait."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from controller.observe.labels import BoundedValues
 from controller.observe.usage_metrics import exemplar_of
 
 _SECONDS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
+_WAITED: Final = (1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+"""Up to the age at which a bot is replaced."""
 
 
 class ClaimResult(StrEnum):
@@ -31,7 +33,7 @@ class ClaimResult(StrEnum):
 
 
 class WarmMetrics:
-    """Counts claims. How many warm bots there are is a gauge: see `agent_gauges`."""
+    """Counts claims and idle time. How many warm bots there are is a gauge: see `agent_gauges`."""
 
     def __init__(self, registry: CollectorRegistry, agents: BoundedValues) -> None:
         """`agents` bounds the names of agents."""
@@ -48,18 +50,40 @@ class WarmMetrics:
             registry=registry,
             buckets=_SECONDS,
         )
+        self._waited = Histogram(
+            "podline_warm_wait_seconds",
+            "Time that a warm bot had been ready when a session claimed it.",
+            registry=registry,
+            buckets=_WAITED,
+        )
+        self._idle = Counter(
+            "podline_warm_idle_seconds",
+            "Time that warm bots have been ready, added up over bots.",
+            ("agent",),
+            registry=registry,
+        )
         self._known: set[str] = set()
 
     def agent_known(self, name: str) -> None:
         """Create the series of an agent with a pool, so that their first increase shows."""
         if name not in self._known:
             self._known.add(name)
+            agent = self._agents.bounded(name)
+            self._idle.labels(agent)
             for result in ClaimResult:
-                self._claims.labels(self._agents.bounded(name), str(result))
+                self._claims.labels(agent, str(result))
 
     def claim_ended(self, agent: str, result: ClaimResult) -> None:
         """Count an attempt. A start that was cold after attempts has several."""
         self._claims.labels(self._agents.bounded(agent), str(result)).inc()
+
+    def waited(self, session: Session, seconds: float) -> None:
+        """Observe how long the bot that takes this session had been ready."""
+        self._waited.observe(max(0.0, seconds), exemplar_of(session))
+
+    def idled(self, agent: str, seconds: float) -> None:
+        """Add the time that an agent's ready bots have waited since this was last called."""
+        self._idle.labels(self._agents.bounded(agent)).inc(max(0.0, seconds))
 
     def joined(self, session: Session) -> None:
         """Observe how soon a warm bot has joined. Call this once, when a session becomes live."""

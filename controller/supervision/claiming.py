@@ -83,6 +83,7 @@ class Claimer:
             if (held := self._pool.take(version)) is None:
                 self._metrics.claim_ended(agent, ClaimResult.NO_BOT)
                 break
+            taken_at = self._clock.monotonic()
             try:
                 result = await self._try(record, launch, held)
             except Exception:
@@ -90,6 +91,8 @@ class Claimer:
                 raise
             self._metrics.claim_ended(agent, result)
             if result is ClaimResult.CLAIMED:
+                if held.ready_at is not None:
+                    self._metrics.waited(launch.session, taken_at - held.ready_at)
                 return Claimed.YES
             extra = {"session_id": record.session.id, "launch_id": held.launch_id, "result": str(result)}
             log.warning("warm bot not claimed", extra=extra)

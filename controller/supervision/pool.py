@@ -130,6 +130,8 @@ class WarmPool:
         self._could_launch = False
         self._is_closing = False
         self._listening_since = clock.monotonic()
+        self._idle_since: float | None = None
+        self._idle: Mapping[str, int] = {}
 
     # --- what others ask ---
 
@@ -156,6 +158,10 @@ class WarmPool:
         """Return how many warm bots each agent with a pool has, by stage."""
         stages = self.bots.stages()
         return {agent: stages.get(agent, Counter()) for agent in sorted({*self._plans, *stages})}
+
+    def wanted(self) -> Mapping[str, int]:
+        """Return how many warm bots should wait now, for each agent with a pool."""
+        return {agent: planned.wanted for agent, planned in self._plans.items()}
 
     # --- events ---
 
@@ -233,12 +239,14 @@ class WarmPool:
             if status.version is not None and self.serves(status.version)
         }
         if not versions and not len(self.bots):
-            self._plans = {}
+            self._plans, self._idle_since = {}, None
             return False
         could_launch, self._could_launch = self._could_launch, self._can_launch()
         if self._is_closing or not (could_launch and self._could_launch):
             # One tick later all bots of an earlier controller are known.
+            self._idle_since = None
             return not self._is_closing
+        self._count_idle(now)
         self._end_those_overdue(now)
         views = {
             agent: self._view(agent, versions.get(agent), now)
@@ -256,6 +264,15 @@ class WarmPool:
                 for _ in range(planned.create):
                     self.launches.create(version, now)
         return True
+
+    def _count_idle(self, now: float) -> None:
+        """Add the time since the last tick for the bots that were ready then: a change ticks at once."""
+        if self._idle_since is not None:
+            for agent, ready in self._idle.items():
+                self._metrics.idled(agent, ready * (now - self._idle_since))
+        stages = self.bots.stages()
+        self._idle = {agent: ready for agent, of in stages.items() if (ready := of[WarmStage.READY])}
+        self._idle_since = now
 
     def _view(self, agent: str, version: AgentVersion | None, now: float) -> PoolView:
         history = self.histories.of(agent)
