@@ -23,10 +23,15 @@ _TAKEOVERS: Final = "sum by (namespace) (increase(podline_takeovers_total[1h]))"
 _EXPIRIES: Final = 'sum by (namespace) (increase(podline_takeovers_total{cause="expiry"}[1h]))'
 
 
-def _latest(gauge: str) -> str:
+def _latest(gauge: str, by: str = "namespace") -> str:
     """Return the last value of a gauge that only the leader has; at a hand-over it misses a scrape."""
-    return f"max by (namespace) (last_over_time({gauge}[1m]))"
+    return f"max by ({by}) (last_over_time({gauge}[1m]))"
 
+
+_BY_AGENT: Final = "namespace, agent"
+_WANTED: Final = _latest("podline_warm_bots_wanted", _BY_AGENT)
+_NO_BOT: Final = f'sum by ({_BY_AGENT}) (increase(podline_warm_claims_total{{result="no_bot"}}[10m]))'
+_READY: Final = _latest('podline_warm_bots{state="ready"}', _BY_AGENT)
 
 _UNANSWERED: Final = "sum by (namespace) (increase(podline_turns_unanswered_total[15m]))"
 _OWED: Final = (
@@ -229,6 +234,35 @@ ALERTS: Final = (
         description=(
             "The definition of {{ $labels.agent }} can't be used, so its last valid version stays active; "
             "GET /v1/agents names file, key and remedy."
+        ),
+    ),
+    Alert(
+        name="PodlineWarmPoolEmpty",
+        severity="ticket",
+        # One or two say nothing: an automatic buffer has none for the first calls after a quiet time.
+        expression=(
+            f"(\n  {_NO_BOT}\n  /\n  sum by ({_BY_AGENT}) (increase(podline_session_starts_total[10m]))\n"
+            f"  > 0.05\n)\nand {_NO_BOT} > 2.5\nand {_WANTED} > 0"
+        ),
+        summary="Callers wait for cold starts because no warm bot is ready.",
+        description=(
+            "{{ $value | humanizePercentage }} of the starts of {{ $labels.agent }} in 10 minutes found no "
+            "warm bot ready, so they started cold."
+        ),
+    ),
+    Alert(
+        name="PodlineWarmPoolNotFilled",
+        severity="ticket",
+        # Bots that calls have just taken are missing for as long as their successors need.
+        expression=(
+            f"(\n  {_WANTED}\n  -\n  {_READY}\n)\n>\n"
+            f'sum by ({_BY_AGENT}) (increase(podline_warm_claims_total{{result="claimed"}}[5m]))'
+        ),
+        lasts="15m",
+        summary="Fewer warm bots wait than should.",
+        description=(
+            f"{_NUMBER} warm bots of {{{{ $labels.agent }}}} are missing, and for 15 minutes more were than "
+            "calls had taken; podline agent {{ $labels.agent }} says why."
         ),
     ),
     Alert(

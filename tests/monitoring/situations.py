@@ -52,6 +52,10 @@ def unanswered(cause: str) -> str:
     return f'podline_turns_unanswered_total{{namespace="voice",cause="{cause}"}}'
 
 
+def claims(result: str) -> str:
+    return f'podline_warm_claims_total{{namespace="voice",agent="shop",result="{result}"}}'
+
+
 CRASHED = ends("failed", "crashed")
 RUNNING = 'podline_sessions_running{namespace="voice"}'
 CAPACITY = 'podline_sessions_capacity{namespace="voice"}'
@@ -67,6 +71,11 @@ COST = 'podline_cost_total{namespace="voice",agent="a",service="b",model="gemini
 TURNS = 'podline_turns_total{namespace="voice"}'
 STARTS = 'podline_session_starts_total{namespace="voice"}'
 UNPRICED = 'podline_unpriced_tokens_total{namespace="voice",service="other",model="gemini"}'
+WANTED = 'podline_warm_bots_wanted{namespace="voice",agent="shop"}'
+WAITING = 'podline_warm_bots{namespace="voice",agent="shop",state="ready"}'
+STARTING = 'podline_warm_bots{namespace="voice",agent="shop",state="starting"}'
+SHOP_STARTS = 'podline_session_starts_total{namespace="voice",agent="shop"}'
+SHOP = {"namespace": "voice", "agent": "shop"}
 LEADER = 'podline_leader{namespace="voice"}'
 REACHED = 'podline_leader_reachable{namespace="voice"}'
 UNPRICED_SPEECH = 'podline_unpriced_synthesized_characters_total{namespace="voice",service="a",model="voice"}'
@@ -507,6 +516,110 @@ CAUSES = [
         labels={"namespace": "voice", "agent": "shop"},
     ),
     Situation("PodlineAgentInvalid", "for a moment", {INVALID: "0x5 1x3 0x10", VALID: "0x18"}, "9m"),
+    Situation(
+        "PodlineWarmPoolEmpty",
+        "one start in ten finds no bot",
+        {WANTED: "2x30", claims("no_bot"): "0+1x30", claims("claimed"): "0+9x30", SHOP_STARTS: "0+10x30"},
+        "20m",
+        "10% of the starts of shop in 10 minutes found no warm bot ready, so they started cold.",
+        labels=SHOP,
+    ),
+    Situation(
+        "PodlineWarmPoolEmpty",
+        "one start in ten finds no bot, counted by a leader and the one after it",
+        {
+            at("a", WANTED): "2x12 _x18",
+            at("b", WANTED): "_x12 2x18",
+            at("a", claims("no_bot")): "0+1x12 12x18",
+            at("b", claims("no_bot")): "0x11 0+1x18",
+            at("a", SHOP_STARTS): "0+10x12 120x18",
+            at("b", SHOP_STARTS): "0x11 0+10x18",
+        },
+        "20m",
+        "10% of the starts of shop in 10 minutes found no warm bot ready, so they started cold.",
+        labels=SHOP,
+    ),
+    Situation(
+        "PodlineWarmPoolEmpty",
+        "two starts in a hundred find no bot",
+        {WANTED: "2x30", claims("no_bot"): "0+1x30", claims("claimed"): "0+49x30", SHOP_STARTS: "0+50x30"},
+        "25m",
+    ),
+    Situation(
+        "PodlineWarmPoolEmpty",
+        "the first two calls after a quiet night find no bot in an automatic pool",
+        {WANTED: "0x5 1x15", claims("no_bot"): "0x5 2x15", SHOP_STARTS: "0x5 2x15"},
+        "10m",
+    ),
+    Situation(
+        "PodlineWarmPoolEmpty",
+        "calls have all the capacity, so no warm bots should wait",
+        {WANTED: "0x30", claims("no_bot"): "0+5x30", SHOP_STARTS: "0+5x30"},
+        "20m",
+    ),
+    Situation(
+        "PodlineWarmPoolNotFilled",
+        "its image can't be pulled",
+        {WANTED: "3x30", WAITING: "0x30", STARTING: "1x30", claims("claimed"): "0x30"},
+        "20m",
+        "3 warm bots of shop are missing, and for 15 minutes more were than calls had taken; "
+        "podline agent shop says why.",
+        labels=SHOP,
+    ),
+    Situation(
+        "PodlineWarmPoolNotFilled",
+        "no node has room before a hand-over and after it",
+        {
+            at("a", WANTED): "3x10 _x20",
+            at("b", WANTED): "_x10 3x20",
+            at("a", WAITING): "1x10 _x20",
+            at("b", WAITING): "_x10 1x20",
+            at("a", claims("claimed")): "0x10 _x20",
+            at("b", claims("claimed")): "_x10 0x20",
+        },
+        "20m",
+        "2 warm bots of shop are missing, and for 15 minutes more were than calls had taken; "
+        "podline agent shop says why.",
+        labels=SHOP,
+    ),
+    Situation(
+        "PodlineWarmPoolNotFilled",
+        "a call takes one of the last bots every five minutes, and none is replaced",
+        {
+            WANTED: "10x40",
+            WAITING: "6x4 5x4 4x4 3x4 2x4 1x4 0x10",
+            claims("claimed"): "0x4 1x4 2x4 3x4 4x4 5x4 6x10",
+        },
+        "20m",
+        "8 warm bots of shop are missing, and for 15 minutes more were than calls had taken; "
+        "podline agent shop says why.",
+        labels=SHOP,
+    ),
+    Situation(
+        "PodlineWarmPoolNotFilled",
+        "calls take bots as fast as they become ready",
+        {WANTED: "3x40", WAITING: "0x40", STARTING: "3x40", claims("claimed"): "0+2x40"},
+        "35m",
+    ),
+    Situation(
+        "PodlineWarmPoolNotFilled",
+        "a node is added within minutes",
+        {WANTED: "3x40", WAITING: "0x10 3x30", claims("claimed"): "0x40"},
+        "20m",
+    ),
+    Situation(
+        "PodlineWarmPoolNotFilled",
+        "it is full, and for a scrape after a hand-over the next leader has heard of no bot",
+        {
+            at("a", WANTED): "3x20 _x20",
+            at("b", WANTED): "_x20 3x20",
+            at("a", WAITING): "3x20 _x20",
+            at("b", WAITING): "_x20 0 3x19",
+            at("a", claims("claimed")): "0x40",
+            at("b", claims("claimed")): "_x20 0x20",
+        },
+        "38m",
+    ),
     Situation(
         "PodlineRecordsUnwritten",
         "the API server takes none",
