@@ -221,9 +221,71 @@ ENDS: Final = Row(
     ],
 )
 
+WARM: Final = Row(
+    "Warm bots",
+    [
+        lines(
+            "Warm bots",
+            "Warm bots of each agent that keeps some: ready to take a call, starting, and how many should be "
+            "ready. Ready below wanted for 15 minutes, though no calls take them, raises an alert.",
+            COUNT,
+            [
+                Query(of_leader('podline_warm_bots{SCOPE,state="ready"}', "agent"), "{{agent}} ready"),
+                Query(of_leader('podline_warm_bots{SCOPE,state="starting"}', "agent"), "{{agent}} starting"),
+                Query(of_leader("podline_warm_bots_wanted{SCOPE}", "agent"), "{{agent}} wanted"),
+            ],
+        ),
+        lines(
+            "Claims by result",
+            "Attempts to give a start a warm bot. Many no_bot: the buffer is too small, or bots don't start. "
+            "Others than claimed: docs/reference/metrics.md.",
+            PER_MINUTE,
+            [per_minute("podline_warm_claims_total{SCOPE}", "{{result}}", "result")],
+            stacked=True,
+        ),
+        lines(
+            "Cold starts",
+            "The share of starts without a warm bot, of agents that keep some. 5 % within 10 minutes because "
+            "none was ready raise an alert.",
+            SHARE,
+            [
+                Query(
+                    "clamp_min(1 - sum by (agent)"
+                    ' (rate(podline_warm_claims_total{SCOPE,result="claimed"}[$__rate_interval]))'
+                    " / sum by (agent) (rate(podline_session_starts_total{SCOPE}[$__rate_interval])), 0)",
+                    "{{agent}}",
+                )
+            ],
+            (0.05, 0.5),
+        ),
+        lines(
+            "Claim to joined",
+            "From a warm bot's confirmation of its session until it has joined the room. Each dot is one "
+            "call, with its trace id.",
+            SECONDS,
+            quantiles("podline_claim_seconds_bucket{SCOPE}", of=(0.5, 0.95)),
+        ),
+        lines(
+            "How long bots waited",
+            "How long bots had been ready when they were claimed, an hour at most. Long waits: the buffer is "
+            "larger than these calls need.",
+            SECONDS,
+            quantiles("podline_warm_wait_seconds_bucket{SCOPE}", of=(0.5, 0.9)),
+        ),
+        lines(
+            "Idle bots",
+            "The average number of warm bots that were ready and had no call, by agent, stacked: what the "
+            "pools cost.",
+            COUNT,
+            [per_second("podline_warm_idle_seconds_total{SCOPE}", "{{agent}}", "agent")],
+            stacked=True,
+        ),
+    ],
+)
+
 CALLS: Final = board(
     "calls",
     "Calls",
     "Are calls starting, how long does it take, why do they end, what is slow?",
-    [NOW, STARTING, SLOW, ENDS],
+    [NOW, STARTING, SLOW, WARM, ENDS],
 )

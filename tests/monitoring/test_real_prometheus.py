@@ -7,14 +7,20 @@ import contextlib
 import random
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from controller.core.leadership import SoleController, TakeoverCause
+from controller.core.pool_plan import WarmStage
 from controller.core.primitives.clock import system_clock
+from controller.core.session import Timeline
+from controller.observe.agent_gauges import AgentGauges
+from controller.observe.metrics import Metrics
 from controller.observe.prices import read_prices
 from controller.observe.replica_metrics import ProxyOutcome
+from controller.observe.warm_metrics import ClaimResult
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
@@ -22,6 +28,7 @@ from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from controller.web.services import Services
 from testing.builds.prometheus import program
 from testing.fakes.controllers.served import Controller, serve_controller
+from testing.fakes.controllers.sessions import some_session
 from testing.fakes.kubernetes.api_server import serve_api
 from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
 from testing.servers.prometheus import QueriedPrometheus, prometheus
@@ -70,9 +77,7 @@ async def hold_calls(controller: Controller) -> None:
 @contextlib.asynccontextmanager
 async def cluster_beside(controller: Controller, directory: Path) -> AsyncIterator[KubernetesRuntime]:
     """A runtime for Kubernetes that is measured beside the controller's own, over a fake API server."""
-    app = controller.server.config.app
-    assert isinstance(app, FastAPI)
-    registry = app.state.services.metrics.registry
+    registry = services_of(controller).metrics.registry
     async with serve_api() as server:
         runtime = KubernetesRuntime(
             api=Api(
@@ -101,15 +106,46 @@ class Renewed(SoleController):
     renewal_age = 0.5
 
 
-def act_as_a_replica(controller: Controller) -> None:
-    """Count a take-over, and one request of each outcome that was passed on."""
+def services_of(controller: Controller) -> Services:
     app = controller.server.config.app
     assert isinstance(app, FastAPI)
     services: Services = app.state.services
+    return services
+
+
+def act_as_a_replica(services: Services) -> None:
+    """Count a take-over, and one request of each outcome that was passed on."""
     services.replica.metrics.took_over(TakeoverCause.EXPIRY)
     services.replica.metrics.served_after(0.2)
     for outcome in ProxyOutcome:
         services.proxied.proxied(outcome)
+
+
+def show_a_pool(metrics: Metrics) -> None:
+    """Show warm bots of an agent beside the controller's own."""
+    metrics.registry.register(
+        AgentGauges(
+            list,
+            dict,
+            lambda: {"clerk": {WarmStage.READY: 2, WarmStage.STARTING: 1}},
+            lambda: {"clerk": 3},
+            lambda: True,
+        )
+    )
+    metrics.agent_known("clerk")
+    metrics.warm.agent_known("clerk")
+
+
+def claim_a_bot(metrics: Metrics) -> None:
+    """Count the start of a session that takes a warm bot, as the supervisor does."""
+    now = datetime.now(UTC)
+    timeline = Timeline(accepted=now, launched=now, joined=now + timedelta(seconds=0.1))
+    session = some_session(agent="clerk", cold_start=False, timeline=timeline)
+    metrics.started(session)
+    metrics.warm.claim_ended("clerk", ClaimResult.CLAIMED)
+    metrics.warm.waited(session, 20.0)
+    metrics.warm.idled("clerk", 20.0)
+    metrics.warm.joined(session)
 
 
 async def _watch(runtime: KubernetesRuntime) -> None:
@@ -134,10 +170,13 @@ async def test_each_panel_has_data_and_alerts_tell_what_happened(tmp_path: Path)
         cluster_beside(controller, tmp_path) as cluster,
         prometheus(tmp_path, str(controller.client.base_url.netloc.decode())) as seen,
     ):
+        services = services_of(controller)
+        show_a_pool(services.metrics)
         await seen.until("podline_ready")
         await cluster.launch(made.launch())
         await hold_calls(controller)
-        act_as_a_replica(controller)
+        act_as_a_replica(services)
+        claim_a_bot(services.metrics)
         await cluster.launch(made.launch())
         await seen.until(f"sum(podline_session_ends_total) == {len(FATES)}")
         for alert in FIRING:

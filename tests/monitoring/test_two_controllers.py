@@ -32,6 +32,12 @@ GAUGES: Final = {
     **{f'podline_backlog{{{each},queue="launches"}}': "2x60" for each in (FORMER, LATTER)},
     f"podline_kubernetes_writes_pending{{{FORMER}}}": "3x60",
     f"podline_kubernetes_writes_pending{{{LATTER}}}": "3x60",
+    **{
+        f'podline_warm_bots{{{each},agent="shop",state="{state}"}}': value
+        for each in (FORMER, LATTER)
+        for state, value in (("ready", "3x60"), ("starting", "2x60"))
+    },
+    **{f'podline_warm_bots_wanted{{{each},agent="shop"}}': "5x60" for each in (FORMER, LATTER)},
     # Another installation counts beside them.
     f'podline_sessions{{{OTHER},phase="live"}}': "5x60",
     f"podline_sessions_running{{{OTHER}}}": "5x60",
@@ -85,6 +91,7 @@ SHOWN: Final = [
     ),
     Shown("calls", "Capacity", GAUGES, {'{phase="live"}': 12, '{phase="starting"}': 2}, "timeseries"),
     Shown("calls", "First speech within 10 s", COUNTERS, {"{}": 0.9}),
+    Shown("calls", "Warm bots", GAUGES, {'{agent="shop"}': 3}, "timeseries"),
     Shown("controller", "Requests that failed", COUNTERS, {"{}": 0.1}),
     Shown("controller", "Processor", COUNTERS, {"{}": 0.5}),
     Shown("controller", "Queues", GAUGES, {'{queue="launches"}': 2}, "timeseries"),
