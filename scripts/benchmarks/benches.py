@@ -52,6 +52,7 @@ BENCHES: Final = (
     Bench("rooms", "calls.rooms", "a LiveKit room, beside SmallWebRTC", 6, "calls of each", 1, 3, "Go"),
     Bench("observing", "observing.figures", "what observers cost a bot", 5, "pairs of calls", 1, 3.5),
     Bench("starts", "controllers.starts", "starts a second, beside spawned processes", 5, "rounds", 1, 0.5),
+    Bench("warm", "warm.figures", "starts with warm bots, beside cold ones", 20, "starts of each", 1, 4),
     Bench("metrics", "controllers.metrics", "what metrics cost the controller", 60, "rounds", 2, 0.5),
     Bench("cluster", "cluster.figures", "sessions in a cluster", 10_000, "sessions", 20, 6, "Go"),
     Bench("replicas", "cluster.replicas", "take-overs and standby", 10_000, "sessions", 20, 5, "Go"),

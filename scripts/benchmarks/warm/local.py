@@ -1,0 +1,228 @@
+"""Starts that take a warm bot, in turn with cold ones of the same agent, and bots while they wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from sandbox.caller import calling
+from sandbox.caller_signalling import RoomAddress
+from sandbox.voice import Voice
+from scripts.benchmarks.calls.call import ACCEPTED, JOINED, moments
+from scripts.benchmarks.calls.programs import (
+    Machine,
+    children_of,
+    ended,
+    processor_seconds,
+    programs,
+    proportional_megabytes,
+    resident_megabytes,
+)
+from scripts.benchmarks.calls.rooms import GREETED
+from scripts.benchmarks.running.run import BenchRun
+from scripts.benchmarks.warm.agents import COLD, WARM, make_agents
+from testing.processes import eventually
+
+TOOK: Final = "starts that took a warm bot"
+RESIDENT: Final = "resident memory of a waiting bot"
+PROPORTIONAL: Final = "proportional memory of a waiting bot"
+WATCHED: Final = "processor time of a waiting bot in 10 s"
+
+_READY_SECONDS: Final = 60.0
+_JOIN_SECONDS: Final = 30.0
+_BOT_MEGABYTES: Final = 300
+"""More than a bot takes, so that a machine with little memory is not measured while it swaps."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured.
+
+    Attributes:
+        kept: Warm bots.
+        at_once: Starts at one moment.
+        bursts: How often there are so many, of each agent.
+        watched_seconds: How long waiting bots are watched.
+    """
+
+    kept: int
+    at_once: int
+    bursts: int
+    watched_seconds: float
+
+
+FULL: Final = Sizes(kept=5, at_once=5, bursts=4, watched_seconds=10.0)
+SMALL: Final = Sizes(kept=2, at_once=2, bursts=1, watched_seconds=1.0)
+
+
+@dataclass(frozen=True)
+class Started:
+    """One start, and its bot's arrival in the room.
+
+    Attributes:
+        answered_seconds: From the request to its answer.
+        joined_seconds: From when the controller accepted the request until the bot has joined.
+        is_cold: True if no warm bot took it.
+        greeted_seconds: From the request to the first sound that the caller heard; None without a caller.
+    """
+
+    answered_seconds: float
+    joined_seconds: float
+    is_cold: bool
+    greeted_seconds: float | None = None
+
+    def figures(self) -> dict[str, float]:
+        """Return what was measured, by what it is, without how many started at one time."""
+        known = {ACCEPTED: self.answered_seconds, JOINED: self.joined_seconds}
+        return known if self.greeted_seconds is None else {**known, GREETED: self.greeted_seconds}
+
+
+def alone(figure: str) -> str:
+    """Name a figure of starts one after another."""
+    return f"{figure}, one at a time"
+
+
+def together(figure: str, at_once: int) -> str:
+    """Name a figure of starts at one moment."""
+    return f"{figure}, {at_once} at one time"
+
+
+def memory_name(figure: str, waiting: int) -> str:
+    return f"{figure}, {waiting} of them"
+
+
+async def measure(run: BenchRun) -> None:
+    """Call each agent so many times, in turn; then start several sessions at one moment; then only wait."""
+    sizes = SMALL if run.is_small else FULL
+    voice = Voice()
+    agents = run.directory / "agents"
+    agents.mkdir()
+    settings = {
+        "PODLINE_AGENTS": str(agents),
+        "PODLINE_CAPACITY": str(4 * sizes.kept),
+        "PODLINE_SESSIONS_PER_USER": str(4 * sizes.kept),
+        "PODLINE_GRACE_SECONDS": "3",
+    }
+    run.progress.doing("starting sandbox, controller and warm bots")
+    with programs(run.directory, settings) as machine:
+        make_agents(run.directory, agents, machine.sandbox, sizes.kept)
+        async with httpx.AsyncClient(base_url=machine.url, timeout=_JOIN_SECONDS) as http:
+            for number in run.rounds():
+                run.progress.at(number, run.count, "call")
+                for agent in _in_turn(number):
+                    await _until_ready(http, sizes.kept)
+                    start = await _call(machine, http, voice, agent)
+                    _sample(run, number, agent, start, alone)
+            await _measure_bursts(run, machine, http, sizes)
+            await _until_ready(http, sizes.kept)
+            run.progress.doing("watching bots that wait")
+            await _measure_waiting(run, machine, sizes)
+
+
+async def _measure_bursts(run: BenchRun, machine: Machine, http: httpx.AsyncClient, sizes: Sizes) -> None:
+    if not _has_memory((sizes.kept + sizes.at_once) * _BOT_MEGABYTES):
+        run.progress.doing(f"too little memory for {sizes.at_once} starts at one time")
+        return
+    name = partial(together, at_once=sizes.at_once)
+    for number in range(1, sizes.bursts + 1):
+        run.progress.at(number, sizes.bursts, f"{sizes.at_once} starts at one time,")
+        for agent in _in_turn(number):
+            await _until_ready(http, sizes.kept)
+            for start in await _starts(machine, http, agent, sizes.at_once):
+                _sample(run, number, agent, start, name)
+
+
+async def _measure_waiting(run: BenchRun, machine: Machine, sizes: Sizes) -> None:
+    bots = children_of(machine.controller.process.pid, "podline.runner")
+    if len(bots) != sizes.kept:
+        run.faults.append(f"{len(bots)} bots wait, and {sizes.kept} were ready.")
+    before = {bot: processor_seconds(bot) for bot in bots}
+    await asyncio.sleep(sizes.watched_seconds)
+    for bot, used in before.items():
+        in_ten_seconds = (processor_seconds(bot) - used) / sizes.watched_seconds * 10
+        run.results.sample(WATCHED, WARM, in_ten_seconds)
+        run.results.sample(memory_name(RESIDENT, sizes.kept), WARM, resident_megabytes(bot))
+        run.results.sample(memory_name(PROPORTIONAL, sizes.kept), WARM, proportional_megabytes(bot))
+
+
+def _in_turn(number: int) -> tuple[str, str]:
+    return (WARM, COLD) if number % 2 else (COLD, WARM)
+
+
+def _sample(run: BenchRun, number: int, agent: str, start: Started, name: Callable[[str], str]) -> None:
+    for figure, value in start.figures().items():
+        run.sample(number, name(figure), agent, value)
+    if agent == WARM:
+        run.sample(number, name(TOOK), agent, float(not start.is_cold))
+
+
+async def _call(machine: Machine, http: httpx.AsyncClient, voice: Voice, agent: str) -> Started:
+    """Start a session, hear the bot's first sound, and leave."""
+    began = time.monotonic()
+    answered, session = await _begin(http, agent)
+    room = RoomAddress(session["room"]["url"], session["room"]["token"])
+    async with calling(machine.url, voice, room=room) as (caller, _):
+        greeted = await caller.hears_bot() - began
+    session = await ended(machine, http, session["id"])
+    return Started(answered, _seconds_to_join(session), session["cold_start"], greeted)
+
+
+async def _starts(machine: Machine, http: httpx.AsyncClient, agent: str, at_once: int) -> Sequence[Started]:
+    """Start so many sessions at one moment, and end them once all bots have joined. Nobody calls."""
+    began = await asyncio.gather(*(_begin(http, agent) for _ in range(at_once)))
+    joined = await asyncio.gather(*(_joined(http, session["id"]) for _, session in began))
+    for _, session in began:
+        (await http.delete(f"/v1/sessions/{session['id']}")).raise_for_status()
+    await asyncio.gather(*(ended(machine, http, session["id"]) for _, session in began))
+    return [
+        Started(answered, _seconds_to_join(session), session["cold_start"])
+        for (answered, _), session in zip(began, joined, strict=True)
+    ]
+
+
+async def _begin(http: httpx.AsyncClient, agent: str) -> tuple[float, dict[str, Any]]:
+    began = time.monotonic()
+    answer = await http.post("/v1/sessions", json={"user_id": "bench", "agent": agent})
+    return time.monotonic() - began, answer.raise_for_status().json()
+
+
+async def _joined(http: httpx.AsyncClient, session_id: str) -> dict[str, Any]:
+    """Return the session once its bot has joined."""
+
+    async def found() -> dict[str, Any] | None:
+        session: dict[str, Any] = (await http.get(f"/v1/sessions/{session_id}")).raise_for_status().json()
+        if session["phase"] == "failed":
+            raise RuntimeError(f"A session failed: {session['message']}")
+        return session if session["timeline"]["joined"] else None
+
+    return await eventually(found, "a bot that has joined", within=_JOIN_SECONDS)
+
+
+def _seconds_to_join(session: dict[str, Any]) -> float:
+    at = moments(session["timeline"])
+    return at["joined"] - at["accepted"]
+
+
+async def _until_ready(http: httpx.AsyncClient, kept: int) -> None:
+    """Wait until as many bots wait as are kept, and none is being started."""
+
+    async def are_ready() -> bool:
+        agents = (await http.get("/v1/agents")).raise_for_status().json()["agents"]
+        states = [each["warm"] for each in agents if each["name"] == WARM]
+        return any(each["ready"] == kept and each["starting"] == 0 for each in states)
+
+    await eventually(are_ready, f"{kept} warm bots", within=_READY_SECONDS)
+
+
+def _has_memory(megabytes: int) -> bool:
+    """Return whether so much is available: MemAvailable of proc(5)'s meminfo."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    [line] = [each for each in lines if each.startswith("MemAvailable:")]
+    return int(line.split()[1]) * 1024 / 1e6 >= megabytes
