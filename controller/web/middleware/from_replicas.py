@@ -14,7 +14,8 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.core.errors import ControllerError, Unauthorized
-from controller.replicas.headers import CLIENT, LISTENER, PREFIX, REFUSED, SCHEME, TOKEN
+from controller.replicas.headers import CLIENT, LISTENER, OF_ITS_OWN, PREFIX, REFUSED, SCHEME, TOKEN
+from controller.replicas.usage_copy import USAGE_PATH
 from controller.web.errors import NotFound
 from controller.web.middleware.ports import METRICS, port_of
 from controller.web.problems import problem
@@ -77,12 +78,17 @@ class FromReplicas:
             await self._app(scope, receive, send)
         elif not self._is_replica_token(said.get(TOKEN, "")):
             await refuse(ReplicaRefusal.TOKEN, Unauthorized(), scope, receive, send)
-        elif (listener := said.get(LISTENER, "")) not in self._listeners or scope["path"] == METRICS:
-            # Each controller has metrics of its own.
+        elif not self._is_meant(listener := said.get(LISTENER, ""), scope["path"]):
             await refuse(ReplicaRefusal.LISTENER, NotFound(), scope, receive, send)
         else:
             self._restore(scope, said, self._listeners[listener])
             await self._app(scope, receive, send)
+
+    def _is_meant(self, listener: str, path: str) -> bool:
+        """Return whether a request for this path may come from another controller's listener."""
+        # Each controller has metrics of its own.
+        is_served = path == USAGE_PATH if listener == OF_ITS_OWN else path != METRICS
+        return listener in self._listeners and is_served
 
     def _restore(self, scope: Scope, said: Mapping[bytes, str], port: int | None) -> None:
         """Put right what uvicorn has taken from the connection, or from a proxy's fields that it trusts."""

@@ -8,10 +8,10 @@ from contextlib import aclosing
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from controller.core.errors import Unauthorized
 from controller.core.session import Session
 from controller.replicas.headers import OF_ITS_OWN
 from controller.replicas.usage_copy import USAGE_PATH, UsageLines
-from controller.web.errors import NotFound
 from controller.web.middleware.from_replicas import FROM_REPLICA
 from controller.web.routes.dependencies import ServicesDep
 
@@ -23,7 +23,7 @@ async def stream_usage(request: Request, services: ServicesDep) -> StreamingResp
     """Stream JSON lines: what each running session has used so far, then each change."""
     # Not one that a controller has passed on: anyone may have made that.
     if request.scope.get(FROM_REPLICA) != OF_ITS_OWN:
-        raise NotFound
+        raise Unauthorized("Only other controllers are told this.")
     states = services.supervisor.registry.follow(None, None)
     return StreamingResponse(_lines(states), media_type="application/jsonl")
 

@@ -80,6 +80,7 @@ async def test_with_the_token_only_callers_and_bots_listeners_can_be_meant(
 ) -> None:
     async with serve_replica(serve, metrics_port=free_port()) as (_, client):
         for path in ("/metrics", "/v1/sessions", "/internal/launches/a/inbox"):
+            # `replicas` is for what a controller asks for itself, which is none of these.
             answer = await client.get(path, headers=said(SIGNER.replica_token(), listener=listener))
             assert (answer.status_code, answer.headers["podline-replica-refused"]) == (404, "listener")
 

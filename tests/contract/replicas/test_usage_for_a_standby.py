@@ -49,7 +49,7 @@ async def test_nobody_but_a_controller_is_told(tmp_path: Path) -> None:
                     answer = await client.get(USAGE_PATH, headers=headers)
                     assert answer.status_code in (401, 404), (url, headers)
         async with httpx.AsyncClient(base_url=pair.replicas_url) as client:
-            assert (await client.get(USAGE_PATH, headers=passed_on)).status_code == 404
+            assert (await client.get(USAGE_PATH, headers=passed_on)).status_code == 401
 
 
 async def test_a_standby_that_is_told_nothing_reads_nothing(tmp_path: Path) -> None:

@@ -66,11 +66,9 @@ def test_an_error_is_named_with_its_place(code: Callable[[], object], reason: Re
 
 
 def test_a_variable_of_the_call_is_looked_for_in_the_call() -> None:
-    ending = ending_of_bot(raised(lambda: os.environ["PODLINE_NO_SUCH_VARIABLE_9"]), HERE)
+    ending = ending_of_bot(raised(lambda: os.environ["PODLINE_PERSONA"]), HERE)
 
-    assert ending.message.endswith(
-        " Read PODLINE_NO_SUCH_VARIABLE_9 in bot(runner_args), once there is a call."
-    )
+    assert ending.message.endswith(" Read PODLINE_PERSONA in bot(runner_args), once there is a call.")
 
 
 def test_a_name_that_would_write_to_the_operators_terminal_does_not() -> None:
