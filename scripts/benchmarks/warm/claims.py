@@ -7,6 +7,7 @@ pods run nowhere, and nobody polls.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -25,6 +26,7 @@ from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
+from scripts.benchmarks.calls.programs import processor_seconds
 from scripts.benchmarks.cluster import loading, made
 from scripts.benchmarks.cluster.cores import apart
 from scripts.benchmarks.cluster.raw import ApiAccess, Raw
@@ -38,6 +40,8 @@ POOL: Final = "warm bots in a cluster's pool"
 LISTED: Final = "sessions in the same namespace"
 CLAIMED: Final = "claims that took the bot"
 WRITES: Final = "a claim's writes before it returns"
+
+RUNTIME: Final = "runtime"
 
 _SHARES: Final[Mapping[int, float]] = {1: 0.1, 16: 0.3, 64: 0.3}
 """Of the pool that is claimed with so many under way at any time. The rest is claimed at one moment."""
@@ -86,6 +90,13 @@ def server_name(resource: str) -> str:
     return f"writes that the API server counts for each claim: {resource}"
 
 
+def cost_name(part: str) -> str:
+    return f"processor time of a claim: {part}"
+
+
+PARTS: Final = {RUNTIME: "the runtime", "kube-apiserver": "API server", "etcd": "etcd"}
+"""Whose processor time is counted, the labels included that the pods get after the claims."""
+
 WAYS: Final[tuple[int | None, ...]] = (*_SHARES, None)
 
 
@@ -129,15 +140,22 @@ async def measure_on(run: BenchRun, cluster: MeasuredCluster) -> None:
         run.results.sample(POOL, WARM, pool)
         run.results.sample(LISTED, WARM, listed)
         with apart(list(cluster.pids.values())):
-            await _measure_claims(run, followed.runtime, raw, launch_ids, usual.turns)
+            await _measure_claims(run, cluster, followed.runtime, raw, launch_ids, usual.turns)
 
 
 async def _measure_claims(
-    run: BenchRun, runtime: KubernetesRuntime, raw: Raw, launch_ids: list[str], turns: int
+    run: BenchRun,
+    cluster: MeasuredCluster,
+    runtime: KubernetesRuntime,
+    raw: Raw,
+    launch_ids: list[str],
+    turns: int,
 ) -> None:
     launches = [made.claim_of(await made.new_launch(), each) for each in launch_ids]
     pool, left = len(launches), iter(launches)
+    pids = {RUNTIME: os.getpid(), **cluster.pids}
     before = await writes_at_server(raw)
+    spent = {part: processor_seconds(pid) for part, pid in pids.items()}
     for at_once, share in _SHARES.items():
         run.progress.doing(f"claims, {how(at_once)}")
         for _ in range(turns):
@@ -146,6 +164,8 @@ async def _measure_claims(
     run.progress.doing(f"{len(rest)} claims at one moment")
     await _claim_some(run, runtime, iter(rest), None, len(rest))
     await asyncio.sleep(_SETTLED_SECONDS)
+    for part, pid in pids.items():
+        run.results.sample(cost_name(PARTS[part]), WARM, (processor_seconds(pid) - spent[part]) / pool)
     after = await writes_at_server(raw)
     for resource in COUNTED:
         run.results.sample(server_name(resource), WARM, (after[resource] - before[resource]) / pool)

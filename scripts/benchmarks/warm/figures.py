@@ -13,6 +13,7 @@ from scripts.benchmarks.running.results import Results
 from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import (
     A_SECOND,
+    FINE_MILLISECONDS,
     MEGABYTES,
     MILLISECONDS,
     NUMBER,
@@ -68,11 +69,13 @@ def _claim_figures() -> list[Figure]:
     ]
     latencies = [Figure(claims.latency_name(way), _TENTHS, summarize=worst) for way in claims.WAYS]
     at_server = [Figure(claims.server_name(each), _WRITES, target=_WRITES_TARGETS[each]) for each in COUNTED]
+    costs = [Figure(claims.cost_name(part), FINE_MILLISECONDS) for part in claims.PARTS.values()]
     return [
         Figure(claims.POOL, NUMBER),
         Figure(claims.LISTED, NUMBER),
         *rates,
         *latencies,
+        *costs,
         Figure(claims.CLAIMED, NUMBER, target="all", summarize=taken),
         Figure(claims.WRITES, NUMBER, target="1", summarize=most),
         *at_server,
