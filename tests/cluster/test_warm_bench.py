@@ -7,8 +7,7 @@ from pathlib import Path
 from scripts.benchmarks.cluster.site import MeasuredCluster, at_rest
 from scripts.benchmarks.running.results import Results, ResultsFile, make_header
 from scripts.benchmarks.running.run import BenchProgress, BenchRun
-from scripts.benchmarks.warm.agents import WARM
-from scripts.benchmarks.warm.claims import CLAIMED, SMALL, WAYS, WRITES, measure_on, rate_name
+from scripts.benchmarks.warm.claims import CLAIMED, OURS, RAW, SMALL, WAYS, WRITES, measure_on, rate_name
 from scripts.benchmarks.warm.figures import table
 from testing.cluster.control_plane import ControlPlane
 
@@ -25,7 +24,7 @@ async def test_every_claim_takes_its_bot_with_one_write(plane: ControlPlane, tmp
             await plane.api("DELETE", f"/api/v1/namespaces/{namespace}")
 
     results = Results.read(file.path)
-    assert results.of(CLAIMED, WARM) == [1.0] * SMALL.pool
-    assert results.of(WRITES, WARM) == [1] * SMALL.pool
-    assert all(results.of(rate_name(way), WARM) for way in WAYS)
+    assert results.of(CLAIMED, OURS) == [1.0] * SMALL.pool
+    assert results.of(WRITES, OURS) == [1] * SMALL.pool
+    assert all(results.of(rate_name(way), of) for way in WAYS for of in (OURS, RAW))
     assert len(table(results).rows) == len(results.samples)

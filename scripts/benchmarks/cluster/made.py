@@ -22,6 +22,7 @@ from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.kubernetes.job.manifests import session_job
 from controller.runtimes.kubernetes.job.records import progress_patch
 from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
+from controller.runtimes.kubernetes.job.warm_manifests import warm_job
 from controller.supervision.assignment import Assigner, Personas
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import ModelUsage, Usage
@@ -69,6 +70,15 @@ def new_warm_launch() -> WarmLaunch:
 def claim_of(launch: Launch, launch_id: str) -> Launch:
     """What a start hands over to claim the warm bot of this launch id."""
     return _ASSIGNER.for_warm_bot(launch, launch_id)
+
+
+def warm_job_of(launch: WarmLaunch, namespace: str) -> dict[str, Any]:
+    return warm_job(
+        template_for(namespace),
+        launch,
+        grace_seconds=GRACE_SECONDS,
+        keep_ended_seconds=KEEP_ENDED_SECONDS,
+    )
 
 
 @cache
