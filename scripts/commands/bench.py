@@ -48,9 +48,10 @@ def bench(  # noqa: PLR0913 - each is an option
     ] = 0,
     minutes: Annotated[int, typer.Option(min=0, help="Of 'faults': how long faults strike.")] = 0,
     live: Annotated[int, typer.Option(min=0, help="Of 'faults': how many sessions are live.")] = 0,
-    listed: Annotated[int, typer.Option(min=0, help="Of 'faults': those that are kept included.")] = 0,
+    listed: Annotated[int, typer.Option(min=0, help="Of 'faults' and 'warm': sessions that are listed.")] = 0,
     rate: Annotated[float, typer.Option(min=0, help="Of 'faults': starts a second, and ends.")] = 0,
     replicas: Annotated[int, typer.Option(min=0, help="Of 'faults': controllers.")] = 0,
+    pool: Annotated[int, typer.Option(min=0, help="Of 'warm': how many warm bots a cluster has.")] = 0,
     results: Annotated[Path, typer.Option(help="The directory for results.")] = RESULTS,
     list_: Annotated[bool, typer.Option("--list", help="List the benches.")] = False,
 ) -> None:
@@ -64,7 +65,7 @@ def bench(  # noqa: PLR0913 - each is an option
 
         write_document(results)
         return
-    given = {"live": live, "listed": listed, "rate": rate, "replicas": replicas}
+    given = {"live": live, "listed": listed, "rate": rate, "replicas": replicas, "pool": pool}
     options = {option: value for option, value in given.items() if value}
     if name != _ALL:
         bench = known(name)

@@ -26,8 +26,9 @@ AT_ONCE = 3
 PATIENCE_SECONDS = 240
 """Only a hang takes this long."""
 
-ELSEWHERE = {"cluster", "faults", "node"}
-"""tests/cluster and tests/node run these, on clusters that are there."""
+ELSEWHERE = {"cluster", "faults", "node", "warm"}
+"""tests/cluster and tests/node run these, on clusters that are there. `warm` has its local part in a test of
+its own."""
 
 LOCAL = [bench for bench in BENCHES if bench.name not in ELSEWHERE]
 SEED = "25"

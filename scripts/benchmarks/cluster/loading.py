@@ -50,10 +50,16 @@ async def write(raw: Raw, *, has_ended: bool) -> str:
     manifest["metadata"]["labels"] |= recorded["labels"]
     manifest["metadata"]["annotations"] |= recorded["annotations"]
     job: dict[str, Any] = msgspec.json.decode(await raw.send("POST", access.jobs, manifest))
+    await give_pod(raw, job, has_ended=has_ended)
+    return launch.session.id
+
+
+async def give_pod(raw: Raw, job: dict[str, Any], *, has_ended: bool) -> None:
+    """Write a Job's pod, and the status of both: all that others would."""
+    access = raw.access
     made_pod = await raw.send("POST", access.pods, made.pod_of(job))
     pod = msgspec.json.decode(made_pod, type=_Named).metadata.name
     status = made.pod_status("Succeeded" if has_ended else "Running")
     await raw.send("PATCH", f"{access.pods}/{pod}/status", status, MERGE_PATCH)
     name = job["metadata"]["name"]
     await raw.send("PATCH", f"{access.jobs}/{name}/status", made.job_status(has_ended=has_ended), MERGE_PATCH)
-    return launch.session.id

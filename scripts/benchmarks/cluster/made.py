@@ -16,11 +16,13 @@ from controller.core.primitives.clock import system_clock
 from controller.core.runtime import Launch
 from controller.core.session import Ending, Session, Timeline
 from controller.core.tokens import Signer
+from controller.core.warm import WarmBot, WarmLaunch
 from controller.rooms.ice import IceServers
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.kubernetes.job.manifests import session_job
 from controller.runtimes.kubernetes.job.records import progress_patch
 from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
+from controller.runtimes.kubernetes.job.warm_manifests import warm_job
 from controller.supervision.assignment import Assigner, Personas
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import ModelUsage, Usage
@@ -57,14 +59,36 @@ async def new_launch() -> Launch:
     return _ASSIGNER.launch(replace(session, room_url=room.url), BUILT_IN, room, 1950, {})
 
 
+def new_warm_launch() -> WarmLaunch:
+    """What the pool hands over for one more warm bot."""
+    bot = WarmBot(
+        launch_id=str(uuid7()), agent=BUILT_IN.name, agent_version=BUILT_IN.id, created=datetime.now(UTC)
+    )
+    return _ASSIGNER.warm_launch(bot, BUILT_IN, KEEP_ENDED_SECONDS)
+
+
+def claim_of(launch: Launch, launch_id: str) -> Launch:
+    """What a start hands over to claim the warm bot of this launch id."""
+    return _ASSIGNER.for_warm_bot(launch, launch_id)
+
+
+def warm_job_of(launch: WarmLaunch, namespace: str) -> dict[str, Any]:
+    return warm_job(
+        template_for(namespace),
+        launch,
+        grace_seconds=GRACE_SECONDS,
+        keep_ended_seconds=KEEP_ENDED_SECONDS,
+    )
+
+
 @cache
-def _template(namespace: str) -> JobTemplate:
+def template_for(namespace: str) -> JobTemplate:
     return read_template(TEMPLATE, namespace)
 
 
 def job_of(launch: Launch, namespace: str) -> dict[str, Any]:
     return session_job(
-        _template(namespace),
+        template_for(namespace),
         launch,
         grace_seconds=GRACE_SECONDS,
         keep_ended_seconds=KEEP_ENDED_SECONDS,

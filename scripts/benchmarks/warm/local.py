@@ -42,7 +42,7 @@ _BOT_MEGABYTES: Final = 300
 
 
 @dataclass(frozen=True)
-class Sizes:
+class LocalSizes:
     """How much is measured.
 
     Attributes:
@@ -58,12 +58,12 @@ class Sizes:
     watched_seconds: float
 
 
-FULL: Final = Sizes(kept=5, at_once=5, bursts=4, watched_seconds=10.0)
-SMALL: Final = Sizes(kept=2, at_once=2, bursts=1, watched_seconds=1.0)
+FULL: Final = LocalSizes(kept=5, at_once=5, bursts=4, watched_seconds=10.0)
+SMALL: Final = LocalSizes(kept=2, at_once=2, bursts=1, watched_seconds=1.0)
 
 
 @dataclass(frozen=True)
-class Started:
+class MeasuredStart:
     """One start, and its bot's arrival in the room.
 
     Attributes:
@@ -126,7 +126,9 @@ async def measure(run: BenchRun) -> None:
             await _measure_waiting(run, machine, sizes)
 
 
-async def _measure_bursts(run: BenchRun, machine: Machine, http: httpx.AsyncClient, sizes: Sizes) -> None:
+async def _measure_bursts(
+    run: BenchRun, machine: Machine, http: httpx.AsyncClient, sizes: LocalSizes
+) -> None:
     if not _has_memory((sizes.kept + sizes.at_once) * _BOT_MEGABYTES):
         run.progress.doing(f"too little memory for {sizes.at_once} starts at one time")
         return
@@ -139,7 +141,7 @@ async def _measure_bursts(run: BenchRun, machine: Machine, http: httpx.AsyncClie
                 _sample(run, number, agent, start, name)
 
 
-async def _measure_waiting(run: BenchRun, machine: Machine, sizes: Sizes) -> None:
+async def _measure_waiting(run: BenchRun, machine: Machine, sizes: LocalSizes) -> None:
     bots = children_of(machine.controller.process.pid, "podline.runner")
     if len(bots) != sizes.kept:
         run.faults.append(f"{len(bots)} bots wait, and {sizes.kept} were ready.")
@@ -156,35 +158,44 @@ def _in_turn(number: int) -> tuple[str, str]:
     return (WARM, COLD) if number % 2 else (COLD, WARM)
 
 
-def _sample(run: BenchRun, number: int, agent: str, start: Started, name: Callable[[str], str]) -> None:
+def _sample(run: BenchRun, number: int, agent: str, start: MeasuredStart, name: Callable[[str], str]) -> None:
     for figure, value in start.figures().items():
         run.sample(number, name(figure), agent, value)
     if agent == WARM:
         run.sample(number, name(TOOK), agent, float(not start.is_cold))
 
 
-async def _call(machine: Machine, http: httpx.AsyncClient, voice: Voice, agent: str) -> Started:
+async def _call(machine: Machine, http: httpx.AsyncClient, voice: Voice, agent: str) -> MeasuredStart:
     """Start a session, hear the bot's first sound, and leave."""
     began = time.monotonic()
     answered, session = await _begin(http, agent)
     room = RoomAddress(session["room"]["url"], session["room"]["token"])
     async with calling(machine.url, voice, room=room) as (caller, _):
         greeted = await caller.hears_bot() - began
-    session = await ended(machine, http, session["id"])
-    return Started(answered, _seconds_to_join(session), session["cold_start"], greeted)
+    [session] = await _end(machine, http, [session])
+    return MeasuredStart(answered, _seconds_to_join(session), session["cold_start"], greeted)
 
 
-async def _starts(machine: Machine, http: httpx.AsyncClient, agent: str, at_once: int) -> Sequence[Started]:
+async def _starts(
+    machine: Machine, http: httpx.AsyncClient, agent: str, at_once: int
+) -> Sequence[MeasuredStart]:
     """Start so many sessions at one moment, and end them once all bots have joined. Nobody calls."""
     began = await asyncio.gather(*(_begin(http, agent) for _ in range(at_once)))
     joined = await asyncio.gather(*(_joined(http, session["id"]) for _, session in began))
-    for _, session in began:
-        (await http.delete(f"/v1/sessions/{session['id']}")).raise_for_status()
-    await asyncio.gather(*(ended(machine, http, session["id"]) for _, session in began))
+    await _end(machine, http, [session for _, session in began])
     return [
-        Started(answered, _seconds_to_join(session), session["cold_start"])
+        MeasuredStart(answered, _seconds_to_join(session), session["cold_start"])
         for (answered, _), session in zip(began, joined, strict=True)
     ]
+
+
+async def _end(
+    machine: Machine, http: httpx.AsyncClient, sessions: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """End sessions, and return them once their bots are gone."""
+    for session in sessions:
+        (await http.delete(f"/v1/sessions/{session['id']}")).raise_for_status()
+    return await asyncio.gather(*(ended(machine, http, session["id"]) for session in sessions))
 
 
 async def _begin(http: httpx.AsyncClient, agent: str) -> tuple[float, dict[str, Any]]:
