@@ -98,6 +98,17 @@ def processes_of(directory: Path) -> list[str]:
     return found
 
 
+def command_of_parent(process: int) -> str:
+    """The command line of a process's parent; empty if either is gone."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+        # After the command in parentheses: state and parent.
+        parent = status.rpartition(")")[2].split()[1]
+        return Path(f"/proc/{parent}/cmdline").read_bytes().replace(bytes(1), b" ").decode()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ""
+
+
 def bots_of(session_id: str) -> list[int]:
     """Process ids of the session's bot; a shell that is about to become it counts as well."""
     variable = f"SESSION_ID={session_id}".encode()

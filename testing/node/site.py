@@ -100,10 +100,18 @@ class NodeSite(WebApp):
 
     async def recorded(self, session_id: str) -> tuple[str, str]:
         """Reason and message of an ended session, where `kubectl` shows them: on its Job."""
-        path = f"/apis/batch/v1/namespaces/{self.namespace}/jobs/{session_id}"
-        job = await self.cluster.until(path, lambda job: "podline.dev/reason" in job["metadata"]["labels"])
-        metadata = job["metadata"]
+        metadata = (await self.recorded_job(session_id))["metadata"]
         return metadata["labels"]["podline.dev/reason"], metadata["annotations"]["podline.dev/message"]
+
+    async def recorded_job(self, session_id: str) -> dict[str, Any]:
+        """The Job of an ended session, once its end is on it. A warm bot's is not named after the session."""
+        found = await self.cluster.until(
+            f"/apis/batch/v1/namespaces/{self.namespace}/jobs?labelSelector=podline.dev/session={session_id}",
+            lambda jobs: any("podline.dev/reason" in job["metadata"]["labels"] for job in jobs["items"]),
+        )
+        [job] = found["items"]
+        recorded: dict[str, Any] = job
+        return recorded
 
     async def until_no_bot_is_left(self) -> None:
         """Wait until Jobs, pods, Secrets and processes of all sessions are gone."""

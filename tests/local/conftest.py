@@ -16,7 +16,7 @@ from podline.runner.ending import UNHURRIED_SECONDS
 from sandbox.voice import Voice
 from testing.callers.browsing import chromium_here, record
 from testing.pictures.album import Album
-from testing.processes import Program, Sandbox, answers, free_port, processes_of
+from testing.processes import Program, Sandbox, answers, command_of_parent, free_port, processes_of
 from testing.servers.livekit import LiveKitServer, livekit_server
 
 LOG_LINES = 60
@@ -101,7 +101,7 @@ def serving(
 
 
 def until_bots_have_left(sandbox: Sandbox) -> None:
-    """Check that no bot is left of this run. Those of a killed controller get a moment."""
+    """Check that no bot is left without a controller. Those of a killed one get a moment."""
     deadline = time.monotonic() + LEAVING_SECONDS
     while (left := _bots_at(sandbox)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -109,7 +109,8 @@ def until_bots_have_left(sandbox: Sandbox) -> None:
 
 
 def _bots_at(sandbox: Sandbox) -> list[str]:
-    return [line for line in processes_of(sandbox.directory) if "-m podline.runner" in line]
+    bots = [line for line in processes_of(sandbox.directory) if "-m podline.runner" in line]
+    return [line for line in bots if "-m controller" not in command_of_parent(int(line.split()[0]))]
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ from testing.node.agents import (
 from testing.node.moving import only
 from testing.node.node_cluster import NodeCluster
 from testing.node.site import NodeSite, own_site, secret_values
+from testing.processes import eventually
 from testing.projects.calls import CHECK_USAGE, check_record, converse
 from testing.projects.generated import CASCADE, REALTIME, generate
 
@@ -94,6 +95,7 @@ async def calls(installed: NodeCluster, servers: dict[str, Path], voice: Voice) 
             own: await deploy_as_on_pipecat_cloud(site, own, servers[own]),
             mounted: await deploy(site, mounted, servers[mounted]),
         }
+        await asyncio.gather(*(until_a_bot_waits(site, name) for name in servers))
         async with contextlib.AsyncExitStack() as stack:
             callers = await asyncio.gather(*(begin(site, name, voice, stack) for name in servers))
             await asyncio.gather(*(converse(caller) for caller in callers))
@@ -103,6 +105,8 @@ async def calls(installed: NodeCluster, servers: dict[str, Path], voice: Voice) 
         ends = dict(
             zip(servers, await asyncio.gather(*(end_of(site, name) for name in servers)), strict=True)
         )
+        # No more bots are to wait.
+        (await site.client.put("/v1/drain", json={"draining": True})).raise_for_status()
         await site.kubectl("delete", "jobs", "--all")
     return {name: Called(versions[name], *ends[name], found[name], reached[name]) for name in servers}
 
@@ -113,6 +117,14 @@ async def begin(site: NodeSite, agent: str, voice: Voice, stack: contextlib.Asyn
     room = RoomAddress(f"{site.url}/sessions/{session['id']}/api/offer", session["room"]["token"])
     caller, _ = await stack.enter_async_context(calling(site.url, voice, room=room))
     return caller
+
+
+async def until_a_bot_waits(site: NodeSite, agent: str) -> None:
+    async def does_one_wait() -> bool:
+        agents = (await site.client.get("/v1/agents")).raise_for_status().json()["agents"]
+        return any(each["name"] == agent and each["warm"]["ready"] for each in agents)
+
+    await eventually(does_one_wait, "a bot that waits", within=90)
 
 
 async def reach_each_other(site: NodeSite, one: dict[str, Any], other: dict[str, Any]) -> tuple[str, str]:
@@ -128,8 +140,7 @@ def session_of(agent: str) -> str:
 async def end_of(site: NodeSite, agent: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The session and its Job, once its end is on both."""
     session = await site.until_over(session_of(agent))
-    await site.recorded(session_of(agent))
-    return session, await site.get("job", session_of(agent))
+    return session, await site.recorded_job(session_of(agent))
 
 
 @pytest.fixture(params=PROJECTS)
@@ -143,6 +154,14 @@ def test_a_project_is_called_and_each_service_is_measured(called: tuple[str, Cal
 
     check_record(call.session, name)
     CHECK_USAGE[name](call.session["usage"])
+
+
+def test_a_project_that_asks_for_a_warm_bot_is_called_by_it(called: tuple[str, Called]) -> None:
+    """`pipecat init` writes `min_agents = 1`."""
+    _, call = called
+
+    assert not call.session["cold_start"]
+    assert call.job["metadata"]["labels"]["podline.dev/pool"] == "claimed"
 
 
 def test_session_and_job_name_agent_and_version(called: tuple[str, Called]) -> None:
