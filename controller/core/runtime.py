@@ -79,7 +79,8 @@ class Observation:
     Attributes:
         found: its session as recorded, if an earlier controller launched it.
         warm: the warm bot that it is, if an earlier controller launched it and no session has claimed it.
-        intent: why that controller asked the bot to leave; None if it didn't.
+        intent: why that controller asked the bot to leave; None if it didn't. With `found`, if the runtime
+            will stop the bot by itself.
         scheduled: when a node was found for it.
         exit: the evidence about its end.
     """

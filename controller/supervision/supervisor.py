@@ -341,7 +341,9 @@ class Supervisor:
             record.scheduled(observation.scheduled)
         if observation.intent is not None and record.intent is None and self._tasks is not None:
             record.stopping(observation.intent)
-            self._own(self._stopper.stop(record, observation.intent))
+            if observation.found is None:
+                # One that was only just found is stopped by its runtime, once that knows its pod.
+                self._own(self._stopper.stop(record, observation.intent))
         if observation.exit is not None:
             self._recorder.final_report(record, observation.exit)
             ending = decide_ending(record.intent, observation.exit)

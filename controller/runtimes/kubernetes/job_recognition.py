@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
+from controller.core.endings import ending_for
 from controller.core.runtime import Observation
-from controller.core.session import Session
+from controller.core.session import Ending, Session
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.exit_evidence import has_ended
-from controller.runtimes.kubernetes.job.records import read_session, why_unread
+from controller.runtimes.kubernetes.job.records import read_intent, read_session, why_unread
 from controller.runtimes.kubernetes.job.warm_manifests import (
     claimed_pod,
     is_claimed,
@@ -18,6 +19,7 @@ from controller.runtimes.kubernetes.job.warm_manifests import (
     is_stopped,
     read_warm,
 )
+from podline.contract.reasons import Reason
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
@@ -55,7 +57,18 @@ def _found(bot: Bot, job: Job, session: Session) -> Observation:
     bot.found(session)
     if is_claimed(job) and not session.phase.is_end:
         bot.claimed(session.id, claimed_pod(job), ())
-    return Observation(launch_id=bot.launch_id, found=session)
+    # With why it must leave, if it must: otherwise its launch would be finished first.
+    return Observation(launch_id=bot.launch_id, found=session, intent=intent_on(job))
+
+
+def intent_on(job: Job) -> Ending | None:
+    """Return why a bot must leave, by its Job: stopped by an earlier controller or kubectl, or suspended.
+
+    A Job that was suspended has lost its bot, and would start a second one when it is resumed.
+    """
+    if (intent := read_intent(job.metadata)) is not None:
+        return intent
+    return ending_for(Reason.VANISHED) if job.spec.suspend else None
 
 
 def _note_unread(bot: Bot, job: Job) -> None:

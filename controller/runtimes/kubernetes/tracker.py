@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
-from controller.core.endings import ending_for
 from controller.core.errors import RuntimeUnavailable
 from controller.core.primitives.clock import Clock
 from controller.core.runtime import Exit, Observation
@@ -24,13 +23,12 @@ from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Se
 from controller.runtimes.kubernetes.client.watch_cache import WatchCache
 from controller.runtimes.kubernetes.exit_evidence import scheduled_at
 from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
-from controller.runtimes.kubernetes.job.records import is_accounted, is_recorded, read_intent, stop_patch
+from controller.runtimes.kubernetes.job.records import is_accounted, is_recorded, stop_patch
 from controller.runtimes.kubernetes.job.warm_manifests import give_up_patch
 from controller.runtimes.kubernetes.job_claimer import JobClaimer, needs_no_giving_up
-from controller.runtimes.kubernetes.job_recognition import recognise
+from controller.runtimes.kubernetes.job_recognition import intent_on, recognise
 from controller.runtimes.kubernetes.job_stopper import JobStopper
 from controller.runtimes.observation_queue import ObservationQueue
-from podline.contract.reasons import Reason
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
@@ -230,7 +228,7 @@ class BotTracker:
             self.start(self._claimer.mark_pod(bot, lacking), bot.session_id)
         if bot.has_to_be_ended():
             self.start(self._stop(bot, give_up_patch(), needs_no_giving_up), None)
-        intent = _intent_on(bot.job) if bot.job is not None else None
+        intent = intent_on(bot.job) if bot.job is not None else None
         if intent is not None and bot.asked_to_leave(intent):
             self._observations.put(Observation(launch_id=bot.launch_id, intent=intent))
             self.start(self._stop(bot, stop_patch(intent)), bot.session_id)
@@ -307,13 +305,3 @@ def _retrying() -> AsyncRetrying:
     return AsyncRetrying(
         retry=retry_if_exception_type(ApiError), wait=wait_fixed(_PAUSE_SECONDS), sleep=asyncio.sleep
     )
-
-
-def _intent_on(job: Job) -> Ending | None:
-    """Return why a bot must leave, by its Job: stopped by an earlier controller or kubectl, or suspended.
-
-    A Job that was suspended has lost its bot, and would start a second one when it is resumed.
-    """
-    if (intent := read_intent(job.metadata)) is not None:
-        return intent
-    return ending_for(Reason.VANISHED) if job.spec.suspend else None

@@ -220,9 +220,8 @@ async def test_a_stop_that_was_begun_is_finished() -> None:
         async with following(server) as followed:
             await followed.exit(session.launch_id)
 
-            assert followed.of(session.launch_id, "intent") == [
-                Ending(reason=Reason.IDLE, what_happened="Both were silent.")
-            ]
+            with_it, when_stopped = followed.of(session.launch_id, "intent")
+            assert with_it == when_stopped == Ending(reason=Reason.IDLE, what_happened="Both were silent.")
 
 
 @at_once_with_sockets
