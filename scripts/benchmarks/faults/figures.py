@@ -174,7 +174,7 @@ async def _metadata(site: SiteUnderFaults, path: str) -> list[dict[str, Any]]:
     form = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
     async with site.http.get(path, headers={"Accept": form}) as answer:
         answer.raise_for_status()
-        return [each["metadata"] for each in (await answer.json())["items"]]
+        return [each["metadata"] for each in (await answer.json())["items"] or ()]
 
 
 def plan_of(run: BenchRun) -> FaultPlan:

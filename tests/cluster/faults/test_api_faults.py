@@ -97,7 +97,7 @@ async def test_whatever_the_api_server_answers_meanwhile_an_end_is_seen_afterwar
 async def test_a_watch_that_is_half_open_for_ever_is_found_out(
     plane: ControlPlane, namespace: str, tmp_path: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.runtimes.kubernetes.client.watch.READ_MARGIN_SECONDS", 0.5)
+    monkeypatch.setattr("controller.runtimes.kubernetes.client.collection.READ_MARGIN_SECONDS", 0.5)
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig, watch_seconds=2) as site:
         await site.live(session_id="one")
         proxy.freeze()
