@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from typing import Any
 
 from controller.core.errors import NotClaimed, RuntimeUnavailable, SessionConflict, UnknownOutcome
@@ -14,7 +14,7 @@ from controller.core.session import Ending, Session
 from controller.core.tracing import Tracing, Untraced
 from controller.core.warm import WarmLaunch
 from controller.runtimes.kubernetes import names
-from controller.runtimes.kubernetes.bots import BotState
+from controller.runtimes.kubernetes.bots import Bot, BotState
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.collection import Collection, WatchHealth
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
@@ -158,17 +158,7 @@ class KubernetesRuntime:
             # A warm bot that the session has claimed: a Job of its own would be a second bot.
             return
         bot.launching(launch.session.id, (launch.secrets or {}).values())
-        try:
-            job = await self._launcher.launch(launch, manifest)
-        except (RuntimeUnavailable, SessionConflict):
-            if not bot.was_found:
-                self._tracker.abandon(bot)
-            raise
-        finally:
-            bot.launched()
-            self._tracker.look(bot)
-        if bot.job is None:
-            self._tracker.take_job(Seen(job))
+        await self._settled(bot, self._launcher.launch(launch, manifest))
 
     async def launch_warm(self, launch: WarmLaunch) -> None:
         manifest = warm_job(self._template, launch, **self._durations)
@@ -176,9 +166,13 @@ class KubernetesRuntime:
         if bot.intent is not None or bot.is_over:
             raise RuntimeUnavailable("The warm bot was given up, or is gone.")
         bot.launching(None, launch.secrets.values())
+        await self._settled(bot, self._launcher.launch_warm(launch, manifest))
+
+    async def _settled(self, bot: Bot, launching: Awaitable[Job]) -> None:
+        """Have the tracker know what becomes of a launch, and return once that is certain."""
         try:
-            job = await self._launcher.launch_warm(launch, manifest)
-        except RuntimeUnavailable:
+            job = await launching
+        except (RuntimeUnavailable, SessionConflict):
             if not bot.was_found:
                 self._tracker.abandon(bot)
             raise
