@@ -173,6 +173,7 @@ class Watch(Generic[T]):
         now = asyncio.get_running_loop().time
         while now() < self._relist_at and self._version is not None:
             began = now()
+            self._is_broken_off = False
             watching = self._collection.events(self._version, self._watch_seconds, self.health)
             async with aclosing(watching) as events:
                 async for event in events:
