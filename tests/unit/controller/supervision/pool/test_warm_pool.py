@@ -326,6 +326,19 @@ async def test_a_bot_whose_claim_by_another_controller_shows_late_is_that_sessio
 
 
 @at_once
+async def test_a_bot_that_was_claimed_late_for_a_session_that_has_another_bot_is_given_up() -> None:
+    async with serve_site(agents=NamedAgents(CLERK), clock=loop_clock()) as site:
+        session = claimed_session(phase=Phase.LIVE)
+        await site.runtime.observe(Observation(launch_id="warm-1", found=session))
+        late = replace(session, launch_id="warm-2")
+        await site.runtime.observe(Observation(launch_id="warm-2", found=late))
+        await until(lambda: site.runtime.given_up == ["warm-2"])
+
+        assert (await site.read("mine"))["phase"] == "live"
+        assert site.app.state.services.supervisor.registry.get("mine").session.launch_id == "warm-1"
+
+
+@at_once
 async def test_what_is_asked_of_a_bot_that_nobody_knows_is_refused() -> None:
     async with shop() as (_, crew):
         assert (await crew.post("stranger", "reports", batch())).status_code == 409
