@@ -149,6 +149,15 @@ class FaultyCall:
         sessions: list[dict[str, Any]] = answer.raise_for_status().json()["sessions"]
         return [session for session in sessions if session["instruction_ends"].endswith(self.mark)]
 
+    async def connects(self, times: int) -> None:
+        """Wait until the call has connected to the model so often in all, or longer than a caller would."""
+
+        async def has_connected() -> bool:
+            return len(await self.model_sessions()) >= times
+
+        with contextlib.suppress(AssertionError):
+            await eventually(has_connected, f"connection {times}", within=PATIENCE_SECONDS)
+
     async def tool_calls(self) -> int:
         """Return how many tool calls the model has made in this call so far."""
         return sum(len(session["tool_calls"]) for session in await self.model_sessions())

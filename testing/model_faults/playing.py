@@ -190,7 +190,10 @@ async def _meet(situation: Situation, call: FaultyCall) -> Played:
         await situation.order(call)
     await situation.meets(call)
     goes_on = situation.reason is None and not call.is_over and await call.goes_on()
-    if not goes_on:
+    if goes_on:
+        # A model that has announced its leave is left when all is quiet, which may be after the next answer.
+        await call.connects(connected + (situation.connections or 0))
+    else:
         await call.learns_of_the_end()
     model = slice(connected, len(await call.model_sessions()))
     return Played(situation, call, call.waits[began:], model, since, datetime.now(UTC), goes_on)
