@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from controller.runtimes.kubernetes.job.agent_template import RUNNER
+from controller.runtimes.kubernetes.job.runner_copy import RUNNER
 
 ROOT = Path(__file__).parents[3]
 JOBS = [

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from controller.core.agents import DEFAULT_AGENT, AgentDefinition, AgentVersion
+from controller.runtimes.kubernetes.job.runner_copy import (
+    RUNNER,
+    mounts_the_copy,
+    runs_the_copy,
+    without_copy,
+)
 from controller.runtimes.kubernetes.job.template import JobTemplate, mistakes
-
-RUNNER: Final = "/podline"
-"""Where the template mounts Podline's runner: a directory that Python can run."""
 
 _PYTHON: Final = "python"
 _ARCHITECTURE: Final = "kubernetes.io/arch"
@@ -24,6 +27,9 @@ def agent_template(template: JobTemplate, agent: AgentVersion) -> dict[str, Any]
     containers = [_container(each, definition, secrets) for each in pod["containers"]]
     placement = _placement(pod, definition, template.secrets_for(agent, definition.image_credentials))
     own = {**pod, **placement, "containers": containers}
+    # A patch may count on what the template has.
+    if not definition.job and not any(map(runs_the_copy, containers)):
+        own = without_copy(own)
     manifest = {**template.manifest, "spec": {**spec, "template": {**spec["template"], "spec": own}}}
     patched: dict[str, Any] = merged(manifest, definition.job)
     return patched
@@ -35,8 +41,7 @@ def agent_mistake(template: JobTemplate, agent: AgentVersion, namespace: str) ->
     for path, what in mistakes(manifest, namespace):
         return f"podline.toml, `{'.'.join(map(str, ('job', *path)))}`: {what}."
     [bot] = manifest["spec"]["template"]["spec"]["containers"]
-    mounts = [each.get("mountPath") for each in bot.get("volumeMounts") or []]
-    if RUNNER in (bot.get("command") or []) and RUNNER not in mounts:
+    if runs_the_copy(bot) and not mounts_the_copy(bot):
         return (
             f"The Job template mounts no runner at {RUNNER}: take the init container `runner` and what "
             "belongs to the volume `podline` from deploy/base/bot-job.yaml."

@@ -36,8 +36,17 @@ def bot_of(**definition: Any) -> Any:
 OPERATORS_BOT = pod_of(OPERATORS)["containers"][0]
 
 
-def test_the_agent_of_a_fresh_install_runs_as_the_template_says() -> None:
-    assert agent_template(JobTemplate(OPERATORS), BUILT_IN) == OPERATORS
+def test_the_agent_of_a_fresh_install_runs_as_the_template_says_without_a_copy_of_the_runner() -> None:
+    made, given = pod_of(agent_template(JobTemplate(OPERATORS), BUILT_IN)), pod_of(OPERATORS)
+
+    assert made["initContainers"] == []
+    assert [each["name"] for each in made["volumes"]] == ["tmp", "authorities"]
+    assert [each["name"] for each in made["containers"][0]["volumeMounts"]] == ["tmp", "authorities"]
+    for pod in (made, given := copy.deepcopy(given)):
+        for field in ("initContainers", "volumes"):
+            del pod[field]
+        del pod["containers"][0]["volumeMounts"]
+    assert made == given
 
 
 def test_an_agent_s_own_image_is_run_by_our_runner() -> None:
@@ -46,6 +55,29 @@ def test_an_agent_s_own_image_is_run_by_our_runner() -> None:
     assert (bot["image"], bot["command"]) == ("registry.example.com/clerk:3", ["python", "/podline"])
     assert bot["securityContext"] == OPERATORS_BOT["securityContext"]
     assert bot["volumeMounts"] == OPERATORS_BOT["volumeMounts"]
+
+
+def test_a_template_whose_bot_runs_the_copy_keeps_it() -> None:
+    template = copy.deepcopy(OPERATORS)
+    pod_of(template)["containers"][0]["command"] = ["sh", "-c", "exec python /podline"]
+
+    assert agent_template(JobTemplate(template), BUILT_IN) == template
+
+
+def test_a_copy_that_an_operator_s_helper_uses_too_is_kept() -> None:
+    template = copy.deepcopy(OPERATORS)
+    mounts = [{"name": "podline", "mountPath": "/copy"}, {"name": "tmp", "mountPath": "/work"}]
+    pod_of(template)["initContainers"].append({"name": "patch", "image": "patch:1", "volumeMounts": mounts})
+
+    assert agent_template(JobTemplate(template), BUILT_IN) == template
+
+
+def test_an_operator_s_helper_that_has_nothing_to_do_with_the_copy_is_kept() -> None:
+    template = copy.deepcopy(OPERATORS)
+    helper = {"name": "log", "image": "log:1", "restartPolicy": "Always"}
+    pod_of(template)["initContainers"].append(helper)
+
+    assert pod_of(agent_template(JobTemplate(template), BUILT_IN))["initContainers"] == [helper]
 
 
 def test_an_agent_without_an_image_runs_in_the_template_s_by_its_own_interpreter() -> None:
@@ -190,6 +222,14 @@ def test_whatever_a_patch_says_is_taken_or_named(place: tuple[str, ...], odd: An
     )
 
     assert mistake is None or mistake.endswith(".")
+
+
+@given(st.sampled_from(["initContainers", "volumes"]), ODD | FIELDS.map(lambda fields: [fields, 1]))
+def test_what_only_the_api_server_checks_of_a_template_breaks_nothing(field: str, odd: Any) -> None:
+    template = copy.deepcopy(OPERATORS)
+    pod_of(template)[field] = odd
+
+    agent_template(JobTemplate(template), BUILT_IN)
 
 
 def test_a_template_of_before_there_was_a_runner_is_named_with_what_it_lacks() -> None:

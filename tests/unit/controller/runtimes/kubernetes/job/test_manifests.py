@@ -11,6 +11,7 @@ from controller.core.rooms import Room
 from controller.core.session import Ending
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.manifests import failure_event, session_job, session_secret
+from controller.runtimes.kubernetes.job.runner_copy import without_copy
 from controller.runtimes.kubernetes.job.template import FAILURE_POLICY, JobTemplate
 from controller.runtimes.kubernetes.names import secret_name
 from podline.contract.reasons import Reason
@@ -32,6 +33,7 @@ IDS = {"podline.dev/session-id": "cart-7", "podline.dev/user-id": "ana"}
 def test_the_job_is_the_operators_template_with_the_session_stamped_on() -> None:
     operators = yaml.safe_load(made.TEMPLATE.read_text(encoding="utf-8"))
     pod = operators["spec"]["template"]
+    pod["spec"] = without_copy(pod["spec"])
     container = pod["spec"]["containers"][0]
 
     manifest = made.manifest(made.launch())

@@ -1,0 +1,54 @@
+"""An agent of the bench that keeps warm bots on the nodes, for as long as the bench wants."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from testing.node.site import PATIENCE_SECONDS, NodeSite
+from testing.processes import eventually
+
+AGENT: Final = "bench-warm"
+_CONFIG_MAP: Final = f"agent-{AGENT}"
+
+_DEFINITION: Final = """\
+agent_name = "{agent}"
+secret_set = "podline-bot"
+
+[scaling]
+min_agents = {kept}
+"""
+"""The bot of `shopping`, in the template's image and with its secret set."""
+
+
+@contextlib.asynccontextmanager
+async def warm_bots(site: NodeSite, kept: int) -> AsyncIterator[None]:
+    """Keep so many bots of the agent warm; at the end wait until they are gone."""
+    definition = _DEFINITION.format(agent=AGENT, kept=kept)
+    literal = f"--from-literal=pcc-deploy.toml={definition}"
+    await site.kubectl("create", "configmap", _CONFIG_MAP, literal)
+    await site.kubectl("label", "configmap", _CONFIG_MAP, f"podline.dev/agent={AGENT}")
+    try:
+        yield
+    finally:
+        await site.kubectl("delete", "configmap", _CONFIG_MAP)
+        jobs = f"/apis/batch/v1/namespaces/{site.namespace}/jobs"
+        # Those of ended sessions stay for as long as anyone may ask.
+        await site.cluster.until(
+            f"{jobs}?labelSelector=podline.dev/agent={AGENT},podline.dev/pool=waiting",
+            lambda found: not found["items"],
+        )
+
+
+async def until_ready(site: NodeSite, kept: int) -> None:
+    """Wait until so many bots wait, and none is being started."""
+
+    async def are_ready() -> bool:
+        agents: list[dict[str, Any]] = (
+            (await site.client.get("/v1/agents")).raise_for_status().json()["agents"]
+        )
+        states = [each["warm"] for each in agents if each["name"] == AGENT]
+        return any(each["ready"] == kept and each["starting"] == 0 for each in states)
+
+    await eventually(are_ready, f"{kept} warm bots", within=PATIENCE_SECONDS)
