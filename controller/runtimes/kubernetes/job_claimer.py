@@ -42,6 +42,9 @@ CLAIM_SECONDS: Final = 3.0
 
 GIVE_UP_SECONDS: Final = 5.0
 
+MARKED_AT_ONCE: Final = 2
+"""How many pods get their labels at one time, so that claims in a burst come first at the API server."""
+
 _NOT_FOUND: Final = 404
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
@@ -59,6 +62,7 @@ class JobClaimer:
         self._client = client
         self._clock = clock
         self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
+        self._marking = asyncio.Semaphore(MARKED_AT_ONCE)
         self._pod_backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_FOR_A_POD_SECONDS, rng)
 
     # --- claims ---
@@ -168,6 +172,10 @@ class JobClaimer:
             await retrying(self._mark_pod, bot, metadata)
 
     async def _mark_pod(self, bot: Bot, metadata: PodMetadata) -> None:
+        async with self._marking:
+            await self._mark_pod_as_seen(bot, metadata)
+
+    async def _mark_pod_as_seen(self, bot: Bot, metadata: PodMetadata) -> None:
         pod: Pod | None = bot.pod
         if pod is None or bot.is_gone:
             return

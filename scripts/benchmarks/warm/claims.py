@@ -63,7 +63,7 @@ class ClaimSizes:
     settled_seconds: float
 
 
-FULL: Final = ClaimSizes(pool=1000, listed=10_000, turns=3, settled_seconds=1.0)
+FULL: Final = ClaimSizes(pool=1000, listed=10_000, turns=3, settled_seconds=4.0)
 SMALL: Final = ClaimSizes(pool=20, listed=4, turns=1, settled_seconds=0.2)
 
 

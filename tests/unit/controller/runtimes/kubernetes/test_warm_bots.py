@@ -13,6 +13,7 @@ from controller.core.runtime import Observation
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.records import progress_patch
 from controller.runtimes.kubernetes.job.warm_manifests import KEEPS_ITS_NODE, claim_patch, give_up_patch
+from controller.runtimes.kubernetes.job_claimer import MARKED_AT_ONCE
 from podline.contract.reasons import Reason
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.kubernetes.api_objects import Thing
@@ -173,6 +174,29 @@ async def test_a_controller_that_may_not_label_pods_serves_the_call_all_the_same
         assert session_on(server) == "cart-7"
         assert [path for _, path in writes(server)].count(f"pods/{pod}") == 1
         assert followed.runtime.not_ready_reason() is None
+
+
+@at_once_with_sockets
+async def test_claims_in_a_burst_come_before_the_labels_of_pods() -> None:
+    launch_ids = [f"warm-{number}" for number in range(5)]
+    async with serve_api() as server, following(server) as followed:
+        cluster = Cluster(server.objects)
+        cluster.act_alone()
+        for each in launch_ids:
+            await followed.runtime.launch_warm(made.warm_launch(bot=made.warm_bot(launch_id=each)))
+            cluster.run(names.warm_job_name("shop", each))
+        await asyncio.sleep(1)
+        slow = server.misbehave("wait", method="PATCH", path="-x2x9k", times=5)
+        for each in launch_ids:
+            await followed.runtime.claim(made.claim(each, id=f"cart-{each}"))
+        await asyncio.sleep(5)
+
+        labelled = [path for _, path in writes(server) if path.startswith("pods/")]
+        assert len(labelled) == MARKED_AT_ONCE
+        slow.let_go.set()
+        await asyncio.sleep(5)
+        pods = server.objects.all("pods", "podline")
+        assert [pod["metadata"]["labels"][names.POOL] for pod in pods] == ["claimed"] * 5
 
 
 @at_once_with_sockets
