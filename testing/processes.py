@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,6 +23,8 @@ import httpx
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 10
+
+_PORTS = range(15_000, 30_000)
 
 T = TypeVar("T")
 
@@ -76,9 +81,31 @@ class Sandbox(NamedTuple):
 
 def free_port() -> int:
     """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports that nobody listens on, all different.
+
+    The system gives none of these to outgoing connections: those get ports from 32,768 on with Linux, from
+    49,152 on elsewhere, and one of them might be taken by the time that a program listens.
+    """
+    with contextlib.ExitStack() as held:
+        return [_held_port(held) for _ in range(count)]
+
+
+def _held_port(held: contextlib.ExitStack) -> int:
+    """Listen on a port until the stack is closed."""
+    while True:
+        probe = held.enter_context(socket.socket())
+        port = secrets.choice(_PORTS)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return port
 
 
 def processes_of(directory: Path) -> list[str]:

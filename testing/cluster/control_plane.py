@@ -18,9 +18,9 @@ from testing.cluster.processes import (
     ClusterGuardian,
     ClusterProcess,
     answers,
-    free_ports,
     stop_all,
 )
+from testing.processes import free_ports
 
 FAKE_NODES = 5
 PATIENCE_SECONDS = 30.0

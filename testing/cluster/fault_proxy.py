@@ -29,7 +29,7 @@ from testing.cluster.faults import (
     ResetAfter,
     ResetBefore,
 )
-from testing.cluster.processes import free_ports
+from testing.processes import free_ports
 
 RESET = 0
 """Counted as the status of a request whose connection broke before there was one."""

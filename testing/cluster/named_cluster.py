@@ -12,7 +12,7 @@ import yaml
 
 from testing.cluster import commands
 from testing.cluster.control_plane import ControlPlane
-from testing.cluster.processes import free_ports
+from testing.processes import free_ports
 
 KUBECONFIG = "PODLINE_TEST_KUBECONFIG"
 ADMINISTRATOR = "podline-test-admin"

@@ -10,9 +10,9 @@ import yaml
 
 from testing.cluster.commands import Command
 from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, is_ready
-from testing.cluster.processes import free_ports
 from testing.node import enforcement, names
 from testing.node.worker import BRIDGE, NODE_ADDRESS, NODE_ADDRESS_V6, NODE_LINK_ADDRESS, PODS, Worker, run
+from testing.processes import free_ports
 
 API_SERVER_PORT = 6443
 """Its own, which the base's NetworkPolicy opens to the controller."""

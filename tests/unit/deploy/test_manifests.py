@@ -86,7 +86,7 @@ def test_the_pods_are_found() -> None:
     assert sorted({where for where, _ in pods()}) == [
         *("base/bot-job.yaml", "base/deployment.yaml"),
         *("kind/caller-job.yaml", "kind/sandbox.yaml", "kind/web.yaml"),
-        "production/bot-job.yaml",
+        *("production/bot-job.yaml", "pulled-images/daemon-set.yaml"),
         "selfhosted/livekit.yaml",
     ]
 
