@@ -24,4 +24,5 @@ async def test_the_bench_starts_warm_and_cold_bots_and_leaves_none(tmp_path: Pat
     assert results.of(alone(TOOK), WARM) == [1.0]
     assert results.of(alone(TOOK), COLD) == []
     assert len(results.of(together(TOOK, SMALL.at_once), WARM)) == SMALL.at_once
+    assert sum(results.of(together(TOOK, SMALL.crowd), WARM)) == SMALL.kept
     assert len(table(results).rows) == len(results.samples)

@@ -42,7 +42,7 @@ def taken(values: Sequence[float], _: Unit) -> str:
 
 def _local_figures(sizes: local.LocalSizes) -> list[Figure]:
     both = (Comparison(WARM, COLD),)
-    at_once = sizes.at_once
+    at_once, crowd = sizes.at_once, sizes.crowd
     return [
         Figure(local.alone(ACCEPTED), MILLISECONDS, both, summarize=worst),
         Figure(local.alone(JOINED), MILLISECONDS, both, _JOIN_TARGET, worst),
@@ -51,6 +51,9 @@ def _local_figures(sizes: local.LocalSizes) -> list[Figure]:
         Figure(local.together(ACCEPTED, at_once), MILLISECONDS, summarize=worst),
         Figure(local.together(JOINED, at_once), MILLISECONDS, (), _JOIN_TARGET, worst),
         Figure(local.together(local.TOOK, at_once), NUMBER, target="all", summarize=taken),
+        Figure(local.together(ACCEPTED, crowd), MILLISECONDS, summarize=worst),
+        Figure(local.together(JOINED, crowd), MILLISECONDS, summarize=worst),
+        Figure(local.together(local.TOOK, crowd), NUMBER, target=str(sizes.kept), summarize=taken),
         Figure(local.memory_name(local.RESIDENT, sizes.kept), MEGABYTES),
         Figure(local.memory_name(local.PROPORTIONAL, sizes.kept), MEGABYTES, target="below 60 MB"),
         Figure(local.WATCHED, MILLISECONDS, target="0"),

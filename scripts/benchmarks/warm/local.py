@@ -36,9 +36,11 @@ PROPORTIONAL: Final = "proportional memory of a waiting bot"
 WATCHED: Final = "processor time of a waiting bot in 10 s"
 
 _READY_SECONDS: Final = 60.0
-_JOIN_SECONDS: Final = 30.0
-_BOT_MEGABYTES: Final = 300
-"""More than a bot takes, so that a machine with little memory is not measured while it swaps."""
+_JOIN_SECONDS: Final = 300.0
+"""Only a hang takes this long: a hundred cold bots share the machine."""
+
+_BOT_MEGABYTES: Final = 150
+"""As much as a bot adds to what is used: a machine with too little memory is not measured while it swaps."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,21 @@ class LocalSizes:
 
     Attributes:
         kept: Warm bots.
-        at_once: Starts at one moment.
+        at_once: Starts at one moment, all of which find a warm bot.
         bursts: How often there are so many, of each agent.
+        crowd: Starts at one moment, most of which find none.
         watched_seconds: How long waiting bots are watched.
     """
 
     kept: int
     at_once: int
     bursts: int
+    crowd: int
     watched_seconds: float
 
 
-FULL: Final = LocalSizes(kept=5, at_once=5, bursts=4, watched_seconds=10.0)
-SMALL: Final = LocalSizes(kept=2, at_once=2, bursts=1, watched_seconds=1.0)
+FULL: Final = LocalSizes(kept=20, at_once=20, bursts=2, crowd=100, watched_seconds=10.0)
+SMALL: Final = LocalSizes(kept=2, at_once=2, bursts=1, crowd=3, watched_seconds=1.0)
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,9 @@ async def measure(run: BenchRun) -> None:
     agents.mkdir()
     settings = {
         "PODLINE_AGENTS": str(agents),
-        "PODLINE_CAPACITY": str(4 * sizes.kept),
-        "PODLINE_SESSIONS_PER_USER": str(4 * sizes.kept),
+        "PODLINE_CAPACITY": str(sizes.crowd + 2 * sizes.kept),
+        "PODLINE_SESSIONS_PER_USER": str(sizes.crowd),
+        "PODLINE_START_TIMEOUT_SECONDS": str(_JOIN_SECONDS),
         "PODLINE_GRACE_SECONDS": "3",
     }
     run.progress.doing("starting sandbox, controller and warm bots")
@@ -121,6 +126,7 @@ async def measure(run: BenchRun) -> None:
                     start = await _call(machine, http, voice, agent)
                     _sample(run, number, agent, start, alone)
             await _measure_bursts(run, machine, http, sizes)
+            await _measure_crowd(run, machine, http, sizes)
             await _until_ready(http, sizes.kept)
             run.progress.doing("watching bots that wait")
             await _measure_waiting(run, machine, sizes)
@@ -129,8 +135,7 @@ async def measure(run: BenchRun) -> None:
 async def _measure_bursts(
     run: BenchRun, machine: Machine, http: httpx.AsyncClient, sizes: LocalSizes
 ) -> None:
-    if not _has_memory((sizes.kept + sizes.at_once) * _BOT_MEGABYTES):
-        run.progress.doing(f"too little memory for {sizes.at_once} starts at one time")
+    if not _has_memory(run, sizes.kept + sizes.at_once):
         return
     name = partial(together, at_once=sizes.at_once)
     for number in range(1, sizes.bursts + 1):
@@ -139,6 +144,19 @@ async def _measure_bursts(
             await _until_ready(http, sizes.kept)
             for start in await _starts(machine, http, agent, sizes.at_once):
                 _sample(run, number, agent, start, name)
+
+
+async def _measure_crowd(run: BenchRun, machine: Machine, http: httpx.AsyncClient, sizes: LocalSizes) -> None:
+    """Start many more sessions of the agent with warm bots than it has of those. The rest start cold."""
+    if not _has_memory(run, sizes.kept + sizes.crowd):
+        return
+    name = partial(together, at_once=sizes.crowd)
+    await _until_ready(http, sizes.kept)
+    run.progress.doing(f"{sizes.crowd} starts at one time, {sizes.kept} warm bots")
+    for start in await _starts(machine, http, WARM, sizes.crowd):
+        for figure, value in start.figures().items():
+            run.sample(1, name(figure), COLD if start.is_cold else WARM, value)
+        run.sample(1, name(TOOK), WARM, float(not start.is_cold))
 
 
 async def _measure_waiting(run: BenchRun, machine: Machine, sizes: LocalSizes) -> None:
@@ -232,8 +250,11 @@ async def _until_ready(http: httpx.AsyncClient, kept: int) -> None:
     await eventually(are_ready, f"{kept} warm bots", within=_READY_SECONDS)
 
 
-def _has_memory(megabytes: int) -> bool:
-    """Return whether so much is available: MemAvailable of proc(5)'s meminfo."""
+def _has_memory(run: BenchRun, bots: int) -> bool:
+    """Return whether so many bots fit into what is available: MemAvailable of proc(5)'s meminfo."""
     lines = Path("/proc/meminfo").read_text().splitlines()
     [line] = [each for each in lines if each.startswith("MemAvailable:")]
-    return int(line.split()[1]) * 1024 / 1e6 >= megabytes
+    fit = int(line.split()[1]) * 1024 / 1e6 >= bots * _BOT_MEGABYTES
+    if not fit:
+        run.progress.doing(f"leaving out {bots} bots at one time, for which there is too little memory")
+    return fit
