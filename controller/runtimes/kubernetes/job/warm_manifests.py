@@ -30,11 +30,12 @@ from controller.runtimes.kubernetes.job.records import (
 from controller.runtimes.kubernetes.job.template import JobTemplate
 from podline.contract.reasons import Phase
 
-KEEPS_ITS_NODE: Final = ("cluster-autoscaler.kubernetes.io/safe-to-evict", "karpenter.sh/do-not-disrupt")
+SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+KEEPS_ITS_NODE: Final = (SAFE_TO_EVICT, "karpenter.sh/do-not-disrupt")
 """The template's annotations that keep a pod from being evicted.
 
-A bot that waits for a session has none of them: an autoscaler may remove its node, and another bot takes
-its place.
+While a bot waits for a session, an autoscaler may remove its node, and another bot takes its place.
+Cluster-autoscaler has to be told so: by itself it keeps a node for a pod with an emptyDir.
 """
 
 _OF_THE_SESSION: Final = (
@@ -90,6 +91,8 @@ def warm_job(
         _make_warm(each["metadata"])
     for name in held_back:
         del pod["metadata"]["annotations"][name]
+    if SAFE_TO_EVICT in held_back:
+        pod["metadata"]["annotations"][SAFE_TO_EVICT] = "true"
     warm = _Warm(created=launch.bot.created, pod_annotations=held_back)
     manifest["metadata"]["annotations"][names.WARM] = msgspec.json.encode(warm).decode()
     return manifest

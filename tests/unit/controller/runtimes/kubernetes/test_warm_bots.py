@@ -12,7 +12,12 @@ from controller.core.errors import NotClaimed, RuntimeUnavailable, UnknownOutcom
 from controller.core.runtime import Observation
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.records import progress_patch
-from controller.runtimes.kubernetes.job.warm_manifests import KEEPS_ITS_NODE, claim_patch, give_up_patch
+from controller.runtimes.kubernetes.job.warm_manifests import (
+    KEEPS_ITS_NODE,
+    SAFE_TO_EVICT,
+    claim_patch,
+    give_up_patch,
+)
 from controller.runtimes.kubernetes.job_claimer import MARKED_AT_ONCE
 from podline.contract.reasons import Reason
 from testing.fakes.controllers.clockwork import at_once_with_sockets
@@ -151,12 +156,13 @@ async def test_the_pod_of_a_claimed_bot_keeps_its_node_soon_after() -> None:
         pod = await launched(server, followed)
         server.misbehave("refuse", method="PATCH", path=f"/{pod}", status=503, times=2)
         before = server.objects.get("pods", "podline", pod)
-        assert not before["metadata"]["annotations"].keys() & set(KEEPS_ITS_NODE)
+        assert before["metadata"]["annotations"][SAFE_TO_EVICT] == "true"
         await followed.runtime.claim(made.claim())
         await asyncio.sleep(30)
 
         after = server.objects.get("pods", "podline", pod)
         assert after["metadata"]["annotations"].keys() >= set(KEEPS_ITS_NODE)
+        assert after["metadata"]["annotations"][SAFE_TO_EVICT] == "false"
         assert after["metadata"]["labels"][names.SESSION_LABEL] == "cart-7"
         assert after["metadata"]["labels"][names.POOL] == "claimed"
         assert after["spec"] == before["spec"]

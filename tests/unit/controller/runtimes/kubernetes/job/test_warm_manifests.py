@@ -76,7 +76,10 @@ def test_its_secret_is_its_own_and_names_no_session() -> None:
 
 
 def test_an_idle_bot_keeps_no_node_and_a_claimed_one_does() -> None:
-    assert not WAITING["spec"]["template"]["metadata"]["annotations"].keys() & set(KEEPS_ITS_NODE)
+    waiting = WAITING["spec"]["template"]["metadata"]["annotations"]
+    assert {name: waiting.get(name) for name in KEEPS_ITS_NODE} == dict(
+        zip(KEEPS_ITS_NODE, ("true", None), strict=True)
+    )
 
     pod = claimed_pod(made.job(claimed()))
     assert {name: pod["annotations"][name] for name in KEEPS_ITS_NODE} == dict(
