@@ -1,4 +1,4 @@
-"""Claims of warm bots, how soon claimed bots join, and how long warm bots wait."""
+"""How long warm bots take to be ready, their claims, how soon claimed bots join, and how long others wait."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from controller.observe.labels import BoundedValues
 from controller.observe.usage_metrics import exemplar_of
 
 _SECONDS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
+_STARTED: Final = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300)
+"""From a fork to a node that has to be added."""
+
 _WAITED: Final = (1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 """Up to the age at which a bot is replaced."""
 
@@ -50,6 +53,12 @@ class WarmMetrics:
             registry=registry,
             buckets=_SECONDS,
         )
+        self._started = Histogram(
+            "podline_warm_start_seconds",
+            "Time from the launch of a warm bot until it was ready for a session.",
+            registry=registry,
+            buckets=_STARTED,
+        )
         self._waited = Histogram(
             "podline_warm_wait_seconds",
             "Time that a warm bot had been ready when a session claimed it.",
@@ -76,6 +85,10 @@ class WarmMetrics:
     def claim_ended(self, agent: str, result: ClaimResult) -> None:
         """Count an attempt. A start that was cold after attempts has several."""
         self._claims.labels(self._agents.bounded(agent), str(result)).inc()
+
+    def started(self, seconds: float) -> None:
+        """Observe how long a warm bot took to become ready."""
+        self._started.observe(max(0.0, seconds))
 
     def waited(self, session: Session, seconds: float) -> None:
         """Observe how long the bot that takes this session had been ready."""

@@ -327,7 +327,9 @@ class WarmPool:
     def _measure_start(self, held: HeldBot) -> None:
         """Note how long a bot took to become ready, if it was launched here."""
         if held.ready_at is not None and held.launched_at == held.created_at:
-            self.histories.of(held.bot.agent).became_ready(held.ready_at - held.launched_at)
+            seconds = held.ready_at - held.launched_at
+            self.histories.of(held.bot.agent).became_ready(seconds)
+            self._metrics.started(seconds)
 
     def _note_proof(self, held: HeldBot, now: float) -> None:
         history = self.histories.of(held.bot.agent)

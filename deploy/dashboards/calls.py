@@ -266,6 +266,13 @@ WARM: Final = Row(
             quantiles("podline_claim_seconds_bucket{SCOPE}", of=(0.5, 0.95)),
         ),
         lines(
+            "How long warm bots take to be ready",
+            "From the launch of a warm bot until it was ready for a call. As many calls as may come within "
+            "this time need a bot that waits: docs/deploying-agents.md, How many warm bots.",
+            SECONDS,
+            quantiles("podline_warm_start_seconds_bucket{SCOPE}", of=(0.5, 0.95)),
+        ),
+        lines(
             "How long bots waited",
             "How long bots had been ready when they were claimed, an hour at most. Long waits: the buffer is "
             "larger than these calls need.",

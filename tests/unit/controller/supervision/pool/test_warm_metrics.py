@@ -89,6 +89,15 @@ async def test_a_controller_that_may_not_launch_bots_counts_no_idle_time() -> No
 
 
 @at_once
+async def test_each_bot_that_becomes_ready_observes_how_long_it_took() -> None:
+    async with shop(Habit.CONFIRMS, Habit.NEVER_READY, definition=TWO) as (site, _):
+        scrape = Scrape(site.metrics.registry)
+
+        assert scrape.value("warm_start_seconds_count") == 1
+        assert 0 < scrape.value("warm_start_seconds_sum") < 1
+
+
+@at_once
 async def test_a_claim_observes_how_long_its_bot_had_been_ready() -> None:
     async with shop() as (site, _):
         await ready_bots(site, 1)
