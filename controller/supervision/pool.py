@@ -40,6 +40,12 @@ HELD_UP_SECONDS: Final = 5.0
 PROVEN_SECONDS: Final = 30.0
 """A bot that has waited this long has shown that bots of its agent can start."""
 
+PARTIAL_SECONDS: Final = 5.0
+"""A bot of another controller that was not heard within this time may never have been launched completely.
+
+One that was polls again within that time.
+"""
+
 _GONE_SECONDS: Final = 30.0
 """How long after its grace period a bot that was given up counts, if nothing is heard of its end."""
 
@@ -179,7 +185,7 @@ class WarmPool:
         """Hold a warm bot that another controller launched. It can be taken once it polls here."""
         if bot.launch_id not in self.bots:
             age = max(0.0, (self._clock.now() - bot.created).total_seconds())
-            self.bots.add(bot, launched_at=self._clock.monotonic(), age=age)
+            self.bots.adopt(bot, self._clock.monotonic(), age)
             self.wake()
 
     def exited(self, launch_id: str, exit_: Exit) -> None:
@@ -190,6 +196,15 @@ class WarmPool:
         if held.stage is not WarmStage.LEAVING:
             self.launches.failed(held.bot, why_gone(exit_))
         self.bots.gone(held)
+
+    def superfluous(self, launch_id: str) -> None:
+        """Note that a former leader's claim of a bot took effect late, for a session that has another bot.
+
+        One that is being claimed here is the claim's to end.
+        """
+        held = self.bots.find(launch_id)
+        if held is not None and held.stage in (WarmStage.STARTING, WarmStage.READY):
+            self.launches.retire(held)
 
     def take(self, version: AgentVersion) -> HeldBot | None:
         """Take a warm bot of this version for a session. It must be claimed or given up."""
@@ -310,6 +325,8 @@ class WarmPool:
                             each.bot, f"It was not ready within {self._limits.start_timeout:g} s."
                         )
                         self.launches.retire(each)
+                    elif each.may_be_partial and waited > PARTIAL_SECONDS:
+                        self._launch_again(each)
                 case WarmStage.READY:
                     heard = max(each.heard_at or 0.0, self._listening_since)
                     if not each.open_polls and now - heard > self._limits.silence:
@@ -323,6 +340,13 @@ class WarmPool:
                         self.bots.gone(each)
                 case WarmStage.CLAIMING:
                     pass
+
+    def _launch_again(self, held: HeldBot) -> None:
+        """Add what a bot lacks whose launch ended with its controller, such as its credentials."""
+        self.bots.launched_again(held)
+        version = self._agents.version(held.bot.agent, held.bot.agent_version)
+        if version is not None:
+            self.launches.repeat(held, version)
 
     def _measure_start(self, held: HeldBot) -> None:
         """Note how long a bot took to become ready, if it was launched here."""

@@ -358,10 +358,12 @@ class Supervisor:
             session = session.used(furthest(session.usage, used), partial=session.usage_is_partial)
         record = adopt(session, self.registry, self._clock)
         if record is None:
-            is_ours = self.registry.by_launch(session.launch_id) or session.launch_id in self.pool.bots
-            if session.cold_start is False and not is_ours:
+            if session.cold_start is False and self.registry.by_launch(session.launch_id) is None:
                 # A former leader's claim took effect late: by now the session has another bot.
-                self._own(self._give_up(session.launch_id))
+                if session.launch_id in self.pool.bots:
+                    self.pool.superfluous(session.launch_id)
+                else:
+                    self._own(self._give_up(session.launch_id))
             return
         self.pool.bots.has_session(session.launch_id, record.inbox)
         if session.phase is Phase.STARTING:
