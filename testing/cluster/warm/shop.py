@@ -124,6 +124,20 @@ class WarmShop:
         assert set(self.ledger.shared) <= (set(session_ids) if had_late_claim else set())
         return bots
 
+    async def end_of(self, at: ReplicaProcess, session_id: str) -> str | None:
+        """Return why a session has ended; None if it has not."""
+        reason: str | None = (await at.read(session_id))["reason"]
+        return reason
+
+    async def until_version(self, at: ReplicaProcess, version: str) -> None:
+        """Wait until the agent's active version is this one."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                agent = (await at.client.get(f"/v1/agents/{AGENT}")).json()
+                if agent["version"]["id"].startswith(version):
+                    return
+                await asyncio.sleep(_PAUSE_SECONDS / 10)  # seen from outside only
+
     async def end(self, at: ReplicaProcess, *session_ids: str) -> None:
         """Stop sessions, and wait until their bots are gone."""
         for session_id in session_ids:
