@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import httpx
 
+from testing.cluster import clock_shift
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.controller_process import ControllerProcess
 from testing.cluster.fault_proxy import FaultProxy
@@ -112,12 +113,23 @@ class ReplicaProcess:
 class Replicas(NamespacePaths):
     """Two replicas: `cuttable` reaches the API server through `proxy`, and `other` directly."""
 
-    def __init__(self, plane: ControlPlane, namespace: str, proxy: FaultProxy, directory: Path) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        namespace: str,
+        proxy: FaultProxy,
+        directory: Path,
+        clock_shift_seconds: float | None = None,
+    ) -> None:
+        """With `clock_shift_seconds` their clocks can be put ahead or behind."""
         self.plane = plane
         self.namespace = namespace
         self.proxy = proxy
-        self.cuttable = ReplicaProcess(replica_process(proxy.kubeconfig, namespace, directory / "cuttable"))
-        self.other = ReplicaProcess(replica_process(plane.kubeconfig, namespace, directory / "other"))
+        own = {} if clock_shift_seconds is None else with_clock(clock_shift_seconds)
+        self.cuttable, self.other = (
+            ReplicaProcess(replica_process(kubeconfig, namespace, directory / name, **own))
+            for kubeconfig, name in ((proxy.kubeconfig, "cuttable"), (plane.kubeconfig, "other"))
+        )
 
     @property
     def both(self) -> tuple[ReplicaProcess, ReplicaProcess]:
@@ -196,8 +208,17 @@ def speak_to(bot: PlayedBot, at: ReplicaProcess) -> None:
     bot.client, bot.url = at.client, at.process.url_for_bots
 
 
+def with_clock(shift_seconds: float) -> dict[str, str]:
+    """Return the settings of a controller whose clock SIGUSR1 puts ahead and SIGUSR2 behind."""
+    return {"module": clock_shift.__name__, clock_shift.SECONDS: f"{shift_seconds:g}"}
+
+
 def replica_process(
-    kubeconfig: Path, namespace: str, directory: Path, fate: Mapping[str, str] | None = None
+    kubeconfig: Path,
+    namespace: str,
+    directory: Path,
+    fate: Mapping[str, str] | None = None,
+    **settings: str,
 ) -> ControllerProcess:
     directory.mkdir()
     return ControllerProcess(
@@ -211,15 +232,19 @@ def replica_process(
         PODLINE_GRACE_SECONDS="3",
         # Bots that are played report when a test says so.
         PODLINE_SILENCE_SECONDS="600",
+        **settings,
     )
 
 
 @asynccontextmanager
-async def two_replicas(plane: ControlPlane, namespace: str) -> AsyncIterator[Replicas]:
+async def two_replicas(
+    plane: ControlPlane, namespace: str, clock_shift_seconds: float | None = None
+) -> AsyncIterator[Replicas]:
     """Two replicas that are ready, of which `cuttable` leads."""
     for file in ("agents.yaml", "lease.yaml"):
         await plane.kubectl("apply", f"--namespace={namespace}", f"--filename={BASE / file}")
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="podline-replicas-")))
         proxy = await stack.enter_async_context(FaultProxy(plane))
-        yield await stack.enter_async_context(Replicas(plane, namespace, proxy, directory))
+        both = Replicas(plane, namespace, proxy, directory, clock_shift_seconds)
+        yield await stack.enter_async_context(both)

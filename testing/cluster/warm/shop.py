@@ -21,6 +21,11 @@ AGENT: Final = "clerk"
 POOL: Final = 3
 """How many warm bots wait besides those in use."""
 
+CLOCK_SHIFT_SECONDS: Final = 60.0
+
+CALLERS_PATIENCE_SECONDS: Final = 120.0
+"""Longer than anything is away."""
+
 _PAUSE_SECONDS: Final = 0.1
 _WAITING: Final = f"podline.dev/pool=waiting,podline.dev/agent={AGENT}"
 
@@ -80,7 +85,7 @@ class WarmShop:
     async def start(self, at: ReplicaProcess, session_id: str) -> list[int]:
         """Ask for a session until it is accepted, as a caller does. Return the answers; 0 stands for none."""
         statuses: list[int] = []
-        async with asyncio.timeout(2 * PATIENCE_SECONDS):
+        async with asyncio.timeout(CALLERS_PATIENCE_SECONDS):
             while True:
                 try:
                     answer = await at.post(session_id, agent=AGENT)
@@ -166,7 +171,7 @@ def of_session(jobs: list[dict[str, Any]], session_id: str) -> list[dict[str, An
 
 @asynccontextmanager
 async def warm_shop(plane: ControlPlane, namespace: str) -> AsyncIterator[WarmShop]:
-    async with two_replicas(plane, namespace) as replicas:
+    async with two_replicas(plane, namespace, CLOCK_SHIFT_SECONDS) as replicas:
         crew = Crew(plane, namespace, replicas.other.process.url_for_bots)
         ledger = JobLedger(plane, namespace)
         async with crew.at_work(), ledger.kept():
