@@ -23,7 +23,7 @@ from controller.core.pool_plan import (
 from controller.core.primitives.clock import Clock
 from controller.core.primitives.flag import Flag
 from controller.core.runtime import Exit, Runtime
-from controller.core.warm import WarmBot
+from controller.core.warm import GivenTo, WarmBot
 from controller.observe.warm_metrics import WarmMetrics
 from controller.supervision.assignment import Assigner
 from controller.supervision.pool_history import Histories, why_gone
@@ -83,6 +83,7 @@ class WarmPool:
         *,
         agents: Agents,
         preflight: Preflight,
+        given_to: GivenTo,
         runtime: Runtime,
         registry: SessionRegistry,
         assigner: Assigner,
@@ -99,6 +100,7 @@ class WarmPool:
         Args:
             agents: whose definitions say how many are wanted.
             preflight: returns what an agent's bots lack.
+            given_to: returns what stands for all that they are given besides their version.
             runtime: runs them.
             registry: of the sessions that bots are in use for.
             assigner: makes launches.
@@ -124,6 +126,7 @@ class WarmPool:
         )
         self._agents = agents
         self._preflight = preflight
+        self._given_to = given_to
         self._runtime = runtime
         self._registry = registry
         self._limits = limits
@@ -208,7 +211,9 @@ class WarmPool:
 
     def take(self, version: AgentVersion) -> HeldBot | None:
         """Take a warm bot of this version for a session. It must be claimed or given up."""
-        return None if self._is_closing else self.bots.take(version.name, version.id)
+        if self._is_closing:
+            return None
+        return self.bots.take(version.name, version.id, self._given_to(version))
 
     def claimed(self, agent: str) -> None:
         """Note that a bot has proved itself: a session has it."""
@@ -277,7 +282,7 @@ class WarmPool:
                     self.launches.retire(held)
             if (version := versions.get(agent)) is not None:
                 for _ in range(planned.create):
-                    self.launches.create(version, now)
+                    self.launches.create(version, self._given_to(version), now)
         return True
 
     def _count_idle(self, now: float) -> None:
@@ -294,6 +299,7 @@ class WarmPool:
         if version is not None and (lacking := self._preflight(version)) is not None:
             history.failed(lacking, now)
         bots = [each for each in self.bots.all() if each.bot.agent == agent]
+        current = None if version is None else (version.id, self._given_to(version))
         return PoolView(
             definition=None if version is None or self._is_draining() else version.definition,
             in_use=self._registry.in_use()[agent] + sum(each.stage is WarmStage.CLAIMING for each in bots),
@@ -301,7 +307,7 @@ class WarmPool:
                 SeenBot(
                     launch_id=each.launch_id,
                     stage=each.stage,
-                    is_current=version is not None and each.bot.agent_version == version.id,
+                    is_current=(each.bot.agent_version, each.bot.given) == current,
                     age=now - each.created_at,
                 )
                 for each in bots

@@ -112,14 +112,14 @@ class WarmBots:
 
     # --- events ---
 
-    def take(self, agent: str, version_id: str) -> HeldBot | None:
-        """Take a ready bot of this version whose poll is open here; the one that polled last."""
+    def take(self, agent: str, version_id: str, given: str) -> HeldBot | None:
+        """Take a ready bot of this version, given this, whose poll is open here; the one that polled last."""
         able = [
             each
             for each in self._bots.values()
             if each.stage is WarmStage.READY
             and each.open_polls
-            and (each.bot.agent, each.bot.agent_version) == (agent, version_id)
+            and (each.bot.agent, each.bot.agent_version, each.bot.given) == (agent, version_id, given)
         ]
         if not able:
             return None

@@ -53,19 +53,20 @@ class WarmLaunches:
         self._own = own
         self._is_over = False
 
-    def create(self, version: AgentVersion, now: float) -> None:
-        """Start to launch a bot of this version."""
+    def create(self, version: AgentVersion, given: str, now: float) -> None:
+        """Start to launch a bot of this version. `given` stands for all else that it is given."""
         bot = WarmBot(
             launch_id=self._new_id(),
             agent=version.name,
             agent_version=version.id,
             created=self._clock.now(),
+            given=given,
         )
         self._histories.of(version.name).launching(now)
         self._own(self._launch(self._bots.add(bot, now), version))
 
     def repeat(self, held: HeldBot, version: AgentVersion) -> None:
-        """Launch a bot again that another controller may have launched by half. What exists stays as it is."""
+        """Launch a bot again whose launch another controller may not have finished. What exists stays."""
         self._own(self._repeat(held, version))
 
     def failed(self, bot: WarmBot, cause: str) -> None:

@@ -1,7 +1,7 @@
-"""`podline serve` with a clock that can be wrong: each SIGUSR1 puts it ahead, or right again; SIGUSR2 behind.
+"""`podline serve` with a clock that can be wrong: SIGUSR1 puts it ahead, SIGUSR2 behind; each again: right.
 
-By 5 s, or as many as CLOCK_SHIFT_SECONDS says. Only the time of day is shifted. A monotonic clock never jumps,
-whatever is done to a machine's date.
+By 5 s, or as many as CLOCK_SHIFT_SECONDS says. Only the time of day is shifted. A monotonic clock never
+jumps, whatever is done to a machine's date.
 """
 
 from __future__ import annotations

@@ -6,12 +6,15 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import Final
 
 import httpx
 
 from testing.builds.checkouts import OURS, Checkout
 from testing.cluster.site import SECRET, until_ready
 from testing.processes import free_port
+
+SERVE: Final = "controller.__main__"
 
 
 class ControllerProcess:
@@ -23,7 +26,7 @@ class ControllerProcess:
         namespace: str,
         template: Path,
         *,
-        module: str = "controller.__main__",
+        module: str = SERVE,
         **settings: str,
     ) -> None:
         """`module` serves it."""

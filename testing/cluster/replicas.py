@@ -16,7 +16,7 @@ import httpx
 
 from testing.cluster import clock_shift
 from testing.cluster.control_plane import ControlPlane
-from testing.cluster.controller_process import ControllerProcess
+from testing.cluster.controller_process import SERVE, ControllerProcess
 from testing.cluster.fault_proxy import FaultProxy
 from testing.cluster.paths import NamespacePaths
 from testing.cluster.site import BASE, PlayedBot, secret_of, until_ready, write_template
@@ -125,9 +125,12 @@ class Replicas(NamespacePaths):
         self.plane = plane
         self.namespace = namespace
         self.proxy = proxy
-        own = {} if clock_shift_seconds is None else with_clock(clock_shift_seconds)
         self.cuttable, self.other = (
-            ReplicaProcess(replica_process(kubeconfig, namespace, directory / name, **own))
+            ReplicaProcess(
+                replica_process(
+                    kubeconfig, namespace, directory / name, clock_shift_seconds=clock_shift_seconds
+                )
+            )
             for kubeconfig, name in ((proxy.kubeconfig, "cuttable"), (plane.kubeconfig, "other"))
         )
 
@@ -208,23 +211,23 @@ def speak_to(bot: PlayedBot, at: ReplicaProcess) -> None:
     bot.client, bot.url = at.client, at.process.url_for_bots
 
 
-def with_clock(shift_seconds: float) -> dict[str, str]:
-    """Return the settings of a controller whose clock SIGUSR1 puts ahead and SIGUSR2 behind."""
-    return {"module": clock_shift.__name__, clock_shift.SECONDS: f"{shift_seconds:g}"}
-
-
 def replica_process(
     kubeconfig: Path,
     namespace: str,
     directory: Path,
     fate: Mapping[str, str] | None = None,
-    **settings: str,
+    *,
+    clock_shift_seconds: float | None = None,
 ) -> ControllerProcess:
+    """Return one replica. With `clock_shift_seconds`, SIGUSR1 puts its clock ahead and SIGUSR2 behind."""
     directory.mkdir()
+    has_clock = clock_shift_seconds is not None
+    own = {clock_shift.SECONDS: f"{clock_shift_seconds:g}"} if has_clock else {}
     return ControllerProcess(
         kubeconfig,
         namespace,
         write_template(directory, fate or {}),
+        module=clock_shift.__name__ if has_clock else SERVE,
         PODLINE_REPLICA_ADDRESS="127.0.0.1",
         PODLINE_REPLICAS_PORT=str(free_port()),
         PODLINE_CAPACITY="1000",
@@ -232,7 +235,7 @@ def replica_process(
         PODLINE_GRACE_SECONDS="3",
         # Bots that are played report when a test says so.
         PODLINE_SILENCE_SECONDS="600",
-        **settings,
+        **own,
     )
 
 

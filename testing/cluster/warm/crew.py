@@ -22,6 +22,9 @@ from testing.fakes.bots.reported import batch
 
 LAUNCH: Final = "podline.dev/launch-id"
 JOB: Final = "batch.kubernetes.io/job-name"
+JOINED: Final = batch(process_up=0.5, joined=1.0)
+"""A bot's first report in a call."""
+
 _PAUSE_SECONDS: Final = 0.05
 _POLL_SECONDS: Final = 35.0
 _REFUSED: Final = (401, 409)
@@ -165,13 +168,12 @@ class Crew(NamespacePaths):
         [container] = pod["spec"]["containers"]
         variables = {each["name"]: each.get("value", "") for each in container["env"]}
         token = await self._token(container["envFrom"][-1]["secretRef"]["name"])
-        marks = {"process_up": 0.5}
-        if "SESSION_ID" in variables:
+        is_cold = "SESSION_ID" in variables
+        if is_cold:
             bot.sessions.append(variables["SESSION_ID"])
-            marks["joined"] = 1.0
         self.changed()
         asking = Asking(self, bot, token)
-        await asking("POST", "reports", batch(**marks))
+        await asking("POST", "reports", JOINED if is_cold else batch(process_up=0.5))
         after = ""
         while True:
             await bot.may_poll.wait()
@@ -191,7 +193,7 @@ class Crew(NamespacePaths):
             if session_id not in bot.sessions:
                 bot.sessions.append(session_id)
                 self.changed()
-            await asking("POST", "reports", batch(seq=2, process_up=0.5, joined=1.0))
+            await asking("POST", "reports", {**JOINED, "seq": 2})
 
     async def _token(self, secret: str) -> str:
         """Return the bot's token once there is its Secret, for which a kubelet waits."""

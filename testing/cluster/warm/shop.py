@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +26,12 @@ CLOCK_SHIFT_SECONDS: Final = 60.0
 CALLERS_PATIENCE_SECONDS: Final = 120.0
 """Longer than anything is away."""
 
+SECRET_SET: Final = "clerk-keys"
+_DEPLOY: Final = f"""\
+agent_name = "{AGENT}"
+image = "registry.example.com/clerk:%s"
+secret_set = "{SECRET_SET}"
+"""
 _PAUSE_SECONDS: Final = 0.1
 _WAITING: Final = f"podline.dev/pool=waiting,podline.dev/agent={AGENT}"
 
@@ -35,7 +41,7 @@ def definition(image: str = "1", buffer: int = POOL) -> dict[str, Any]:
     return {
         "metadata": {"name": f"agent-{AGENT}", "labels": {"podline.dev/agent": AGENT}},
         "data": {
-            "pcc-deploy.toml": f'agent_name = "{AGENT}"\nimage = "registry.example.com/clerk:{image}"\n',
+            "pcc-deploy.toml": _DEPLOY % image,
             "podline.toml": f"buffer = {buffer}\n",
         },
     }
@@ -65,22 +71,32 @@ class WarmShop:
         await self.until_full(follower)
         return follower
 
-    async def until_full(self, at: ReplicaProcess, version: str = "") -> list[dict[str, Any]]:
-        """Wait until the pool is full of bots that can be taken. Return their Jobs."""
+    async def until_full(
+        self, at: ReplicaProcess, version: str = "", without: Collection[str] = ()
+    ) -> set[str]:
+        """Wait until the pool is full of bots that can be taken. Return the names of their Jobs.
+
+        Args:
+            at: the controller to ask.
+            version: how that of all bots begins.
+            without: names of Jobs that are not to wait any more.
+        """
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 agent = (await at.client.get(f"/v1/agents/{AGENT}")).json()
                 jobs = await self.waiting()
-                labels = [each["metadata"]["labels"]["podline.dev/agent-version"] for each in jobs]
-                is_whole = len(jobs) == POOL and all(each.startswith(version) for each in labels)
+                names = set(jobs) - set(without)
+                is_current = all(each.startswith(version) for each in jobs.values())
+                is_whole = len(names) == len(jobs) == POOL and is_current
                 if is_whole and agent.get("warm", {}).get("ready") == POOL:
-                    return jobs
+                    return names
                 await asyncio.sleep(_PAUSE_SECONDS)  # seen from outside only
 
-    async def waiting(self) -> list[dict[str, Any]]:
-        """Return the Jobs of bots that wait."""
+    async def waiting(self) -> dict[str, str]:
+        """Return the agent's version of each bot that waits, by the name of its Job."""
         listed = await self.plane.api("GET", f"{self.replicas.jobs}?labelSelector={_WAITING}")
-        return [each for each in listed["items"] if is_running(each)]
+        waiting = (each["metadata"] for each in listed["items"] if is_running(each))
+        return {each["name"]: each["labels"]["podline.dev/agent-version"] for each in waiting}
 
     async def start(self, at: ReplicaProcess, session_id: str) -> list[int]:
         """Ask for a session until it is accepted, as a caller does. Return the answers; 0 stands for none."""
@@ -113,17 +129,7 @@ class WarmShop:
 
         By the API server's objects, and by what the bots were given.
         """
-        for session_id in session_ids:
-            await self.crew.until(lambda each=session_id: len(self.crew.serving(each)) == 1)
-            assert await self.start(at, session_id) == [httpx.codes.OK]
-        bots = [self._bot_of(session_id) for session_id in session_ids]
-        for session_id, bot in zip(session_ids, bots, strict=True):
-            jobs = await self.plane.until(
-                self.replicas.jobs,
-                lambda found, each=session_id: len(of_session(found["items"], each)) == 1,
-            )
-            [job] = of_session(jobs["items"], session_id)
-            assert job["metadata"]["name"] == bot.job
+        bots = [await self._one_serves(at, each) for each in session_ids]
         assert {each.job: each.sessions for each in self.crew.bots.values() if len(each.sessions) > 1} == {}
         assert self.ledger.of_two_sessions() == {}
         assert set(self.ledger.shared) <= (set(session_ids) if had_late_claim else set())
@@ -159,8 +165,15 @@ class WarmShop:
 
         self.crew.before_confirming = only_once
 
-    def _bot_of(self, session_id: str) -> CrewBot:
-        [bot] = self.crew.serving(session_id)
+    async def _one_serves(self, at: ReplicaProcess, session_id: str) -> CrewBot:
+        """Return the one bot that was given this session and lives, whose Job is the only one of that."""
+        await self.crew.until(lambda: len(self.crew.serving(session_id)) == 1)
+        assert await self.start(at, session_id) == [httpx.codes.OK]
+        jobs = await self.plane.until(
+            self.replicas.jobs, lambda found: len(of_session(found["items"], session_id)) == 1
+        )
+        [job], [bot] = of_session(jobs["items"], session_id), self.crew.serving(session_id)
+        assert job["metadata"]["name"] == bot.job
         return bot
 
 
@@ -178,6 +191,4 @@ async def warm_shop(plane: ControlPlane, namespace: str) -> AsyncIterator[WarmSh
             shop = WarmShop(replicas, crew, ledger)
             await plane.api("POST", f"{replicas.core}/configmaps", definition())
             yield shop
-            await plane.api(
-                "PATCH", f"{replicas.core}/configmaps/agent-{AGENT}", definition(buffer=0), MERGE
-            )
+            await plane.api("PATCH", f"{replicas.core}/configmaps/agent-{AGENT}", definition(buffer=0), MERGE)

@@ -1,4 +1,4 @@
-"""An API server that is away, and controllers whose clocks are wrong, while warm bots wait and are claimed."""
+"""An API server that is away, and clocks that are wrong, while warm bots wait and are claimed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def test_an_api_server_that_is_away_for_30_seconds_leaves_a_full_pool_and_
 ) -> None:
     leader = shop.replicas.cuttable
     follower = await shop.led_by(leader)
-    before = {each["metadata"]["name"] for each in await shop.waiting()}
+    before = await shop.until_full(follower)
     await shop.plane.stop_apiserver(0)
     try:
         sessions = [f"away-{number}" for number in range(3)]
@@ -32,7 +32,7 @@ async def test_an_api_server_that_is_away_for_30_seconds_leaves_a_full_pool_and_
         await shop.plane.start_apiserver()
     answers = await asyncio.gather(*starting)
     bots = await shop.only_one_serves(follower, *sessions)
-    waiting = {each["metadata"]["name"] for each in await shop.until_full(follower)}
+    waiting = await shop.until_full(follower)
 
     # None was answered at once, and no bot was lost.
     assert all(len(each) > 1 for each in answers)

@@ -11,7 +11,7 @@ from testing.cluster.control_plane import MERGE
 from testing.cluster.faults import Hold, ProxyFault
 from testing.cluster.replicas import ReplicaProcess
 from testing.cluster.warm.crew import CrewBot
-from testing.cluster.warm.shop import AGENT, WarmShop, definition, is_claim
+from testing.cluster.warm.shop import AGENT, SECRET_SET, WarmShop, definition, is_claim
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -64,7 +64,7 @@ async def test_a_bot_that_goes_between_claim_and_confirmation_leaves_its_session
 async def test_a_pool_whose_pods_and_jobs_are_deleted_by_hand_while_calls_come_is_filled_again(
     shop: WarmShop, follower: ReplicaProcess
 ) -> None:
-    before = await shop.waiting()
+    before = await shop.until_full(follower)
     sessions = [f"call-{number}" for number in range(4)]
     starting = [asyncio.create_task(shop.start(follower, each)) for each in sessions]
     waiting = "podline.dev/pool=waiting"
@@ -76,9 +76,8 @@ async def test_a_pool_whose_pods_and_jobs_are_deleted_by_hand_while_calls_come_i
     assert {await shop.end_of(follower, each) for each in ended} <= {"vanished", "evicted"}
     running = [each for each in sessions if each not in ended]
     await shop.only_one_serves(follower, *running)
-    after = await shop.until_full(follower)
+    await shop.until_full(follower, without=before)
 
-    assert not {each["metadata"]["uid"] for each in before} & {each["metadata"]["uid"] for each in after}
     await shop.end(follower, *running)
 
 
@@ -108,6 +107,23 @@ async def test_a_session_keeps_the_bot_that_it_claims_while_its_agent_gets_anoth
     job = await shop.replicas.plane.api("GET", f"{shop.crew.jobs}/{bot.job}")
     assert job["metadata"]["labels"]["podline.dev/agent-version"].startswith("1-")
     await shop.end(follower, "changing")
+
+
+async def test_warm_bots_are_replaced_when_a_value_of_their_secret_set_changes_and_no_call_gets_a_former_one(
+    shop: WarmShop, follower: ReplicaProcess
+) -> None:
+    path = f"/v1/secrets/{SECRET_SET}"
+    before = await shop.until_full(follower)
+    sessions: list[str] = []
+    for value in ("first", "second"):
+        written = await follower.client.put(path, json={"secretKey": "API_KEY", "secretValue": value})
+        assert written.is_success, written.text
+        sessions.append(f"{value}-key")
+        await shop.start(follower, sessions[-1])
+        bots = await shop.only_one_serves(follower, *sessions)
+        assert bots[-1].job not in before
+        before = await shop.until_full(follower, without=before)
+    await shop.end(follower, *sessions)
 
 
 async def deploy(shop: WarmShop, image: str) -> None:

@@ -67,10 +67,12 @@ class _Warm(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         created: when it was launched.
         pod_annotations: of the template, for its pod to get once it has a session.
+        given: see `WarmBot`.
     """
 
     created: Moment
     pod_annotations: dict[str, str] = {}
+    given: str = ""
 
 
 def warm_job(
@@ -90,7 +92,7 @@ def warm_job(
         _make_warm(each["metadata"])
     for name in held_back:
         del pod["metadata"]["annotations"][name]
-    warm = _Warm(created=launch.bot.created, pod_annotations=held_back)
+    warm = _Warm(created=launch.bot.created, pod_annotations=held_back, given=launch.bot.given)
     manifest["metadata"]["annotations"][names.WARM] = msgspec.json.encode(warm).decode()
     return manifest
 
@@ -116,6 +118,7 @@ def read_warm(job: Job) -> WarmBot | None:
         agent=labels.agent,
         agent_version=labels.agent_version,
         created=warm.created,
+        given=warm.given,
     )
 
 
