@@ -89,8 +89,6 @@ class Crew(NamespacePaths):
                 for each in tasks:
                     each.cancel()
                 ends = await asyncio.gather(*tasks, return_exceptions=True)
-                # Requests that were cancelled close their connections a moment later.
-                await asyncio.sleep(0)
                 for error in ends:
                     if error is not None and not isinstance(error, asyncio.CancelledError):
                         raise error

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
-from testing.cluster.control_plane import ControlPlane
+from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane
 from testing.cluster.jobs import is_over
 from testing.cluster.paths import NamespacePaths
 from testing.cluster.warm.changes import changes
@@ -31,6 +31,7 @@ class JobLedger(NamespacePaths):
         self.sessions_of: defaultdict[str, set[str]] = defaultdict(set)
         self.jobs_now: defaultdict[str, set[str]] = defaultdict(set)
         self.shared: dict[str, set[str]] = {}
+        self._changed = asyncio.Event()
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[JobLedger]:
@@ -47,6 +48,8 @@ class JobLedger(NamespacePaths):
         async with aclosing(changes(self.plane, self.jobs)) as seen:
             async for change in seen:
                 self._write(change.thing, is_gone=change.is_gone)
+                self._changed.set()
+                self._changed = asyncio.Event()
 
     def _write(self, job: dict[str, Any], *, is_gone: bool) -> None:
         name, session_id = job["metadata"]["name"], session_on(job)
@@ -61,6 +64,14 @@ class JobLedger(NamespacePaths):
         jobs.add(name)
         if len(jobs) > 1:
             self.shared[session_id] = set(jobs)
+
+    async def claimed(self, session_id: str) -> str:
+        """Return the name of the Job that is the session's, as soon as one is."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not self.jobs_now[session_id]:
+                await self._changed.wait()
+        [name] = self.jobs_now[session_id]
+        return name
 
     def of_two_sessions(self) -> dict[str, set[str]]:
         """Return the Jobs that were two sessions', with these."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import httpx
 from testing.cluster.control_plane import MERGE, ControlPlane
 from testing.cluster.faults import ProxiedRequest
 from testing.cluster.replicas import ReplicaProcess, Replicas, two_replicas
-from testing.cluster.warm.crew import Crew, CrewBot, confirm, has_items
+from testing.cluster.warm.crew import Crew, CrewBot, confirm
 from testing.cluster.warm.ledger import JobLedger, is_running, session_on
 from testing.fakes.controllers.served import PATIENCE_SECONDS
 
@@ -66,10 +67,20 @@ class WarmShop:
 
     async def led_by(self, wanted: ReplicaProcess) -> ReplicaProcess:
         """Make one controller lead a full pool. Return the other one, at which all bots speak from now on."""
+        self._heal()
         follower = await self.replicas.led_by(wanted)
         self.crew.change_controller(follower.process.url_for_bots)
         await self.until_full(follower)
         return follower
+
+    def _heal(self) -> None:
+        """Take back what a test that failed may have left."""
+        self.crew.before_confirming = confirm
+        self.replicas.proxy.faults.clear()
+        self.replicas.proxy.thaw()
+        for each in self.replicas.both:
+            if each.process.runs:
+                each.process.send_signal(signal.SIGCONT)
 
     async def until_full(
         self, at: ReplicaProcess, version: str = "", without: Collection[str] = ()
@@ -114,13 +125,6 @@ class WarmShop:
                         return statuses
                     assert answer.status_code in (502, 503), answer.text
                 await asyncio.sleep(_PAUSE_SECONDS)
-
-    async def claimed(self, session_id: str) -> dict[str, Any]:
-        """Return the Job of the warm bot that a session has claimed, once the API server has that."""
-        selector = f"podline.dev/pool=claimed,podline.dev/session={session_id}"
-        path = f"{self.replicas.jobs}?labelSelector={selector}"
-        job: dict[str, Any] = (await self.plane.until(path, has_items))["items"][0]
-        return job
 
     async def only_one_serves(
         self, at: ReplicaProcess, *session_ids: str, had_late_claim: bool = False

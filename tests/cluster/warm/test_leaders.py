@@ -25,13 +25,13 @@ async def test_a_controller_killed_between_patch_and_assignment_leaves_the_bot_t
     # The API server makes the claim, and its answer doesn't arrive.
     proxy.freeze()
     starting = asyncio.create_task(shop.start(follower, "killed"))
-    job = await shop.claimed("killed")
+    claimed = await shop.ledger.claimed("killed")
     await leader.end(signal.SIGKILL)
     proxy.thaw()
     await starting
     [bot] = await shop.only_one_serves(follower, "killed")
 
-    assert bot.job == job["metadata"]["name"]
+    assert bot.job == claimed
     await shop.end(follower, "killed")
 
 

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 import pytest_asyncio
 
+from controller.web.pipecat_cloud.answers import ORGANIZATION
 from testing.cluster.control_plane import MERGE
 from testing.cluster.faults import Hold, ProxyFault
 from testing.cluster.replicas import ReplicaProcess
@@ -112,7 +113,7 @@ async def test_a_session_keeps_the_bot_that_it_claims_while_its_agent_gets_anoth
 async def test_warm_bots_are_replaced_when_a_value_of_their_secret_set_changes_and_no_call_gets_a_former_one(
     shop: WarmShop, follower: ReplicaProcess
 ) -> None:
-    path = f"/v1/secrets/{SECRET_SET}"
+    path = f"/v1/organizations/{ORGANIZATION}/secrets/{SECRET_SET}"
     before = await shop.until_full(follower)
     sessions: list[str] = []
     for value in ("first", "second"):
