@@ -150,6 +150,7 @@ def _supervisor(settings: Settings, parts: Parts, ice: IceServers, usage: UsageC
         credentials=parts.credentials,
         agents=parts.agents,
         preflight=parts.preflight,
+        given_to=parts.given_to,
         most_budget=Budget(
             tokens=budgets.max_tokens or budgets.tokens, cost=budgets.max_cost or budgets.cost
         ),

@@ -25,6 +25,7 @@ from controller.core.primitives.clock import Clock
 from controller.core.runtime import Runtime
 from controller.core.secret_sets import SecretSets
 from controller.core.tracing import Tracing
+from controller.core.warm import GivenTo, given_nothing
 from controller.runtimes.local.hiding import hide_this_process
 from controller.runtimes.local.installation import state_directory
 from controller.runtimes.local.memory import own_memory_events
@@ -52,6 +53,7 @@ class Hosting:
         secret_sets: that they name.
         runtime: runs their bots.
         preflight: what these lack there.
+        given_to: what stands for all that these are given besides their version.
         leadership: decides which controller of several leads.
         why_unfit: returns why this one could not take over right now; None if it could.
     """
@@ -61,6 +63,7 @@ class Hosting:
     secret_sets: SecretSets
     runtime: Runtime
     preflight: Preflight
+    given_to: GivenTo
     leadership: Leadership = field(default_factory=SoleController)
     why_unfit: Callable[[], str | None] = always_fit
 
@@ -106,6 +109,7 @@ def _in_cluster(settings: Settings, clock: Clock, registry: CollectorRegistry, t
         secret_sets=of_cluster.secret_sets,
         runtime=runtime,
         preflight=no_preflight,
+        given_to=of_cluster.given_to,
         leadership=leadership,
         why_unfit=runtime.why_not_following,
     )
@@ -135,6 +139,7 @@ def _on_this_machine(
         secret_sets=SecretFiles(settings.local.agents),
         runtime=runtime,
         preflight=LocalPreflight(variables, home_of).problem_of,
+        given_to=files.given_to if files is not None else given_nothing,
     )
 
 

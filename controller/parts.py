@@ -23,6 +23,7 @@ from controller.core.runtime import Runtime
 from controller.core.secret_sets import SecretSets
 from controller.core.tokens import Signer
 from controller.core.tracing import Tracing, Untraced
+from controller.core.warm import GivenTo
 from controller.credentials.gemini import GOOGLE_URL, GeminiTokens
 from controller.hosting import ConfigurationError, choose_hosting
 from controller.observe.labels import Declared
@@ -46,6 +47,7 @@ class Parts:
         agent_editor: changes agents that are deployed through the API.
         secret_sets: that agents name.
         preflight: what the bots of an agent lack.
+        given_to: what stands for all that they are given besides its definition.
         leadership: decides which controller of several leads.
         why_unfit: returns why this one could not take over right now; None if it could.
         credentials: what each bot is issued for its own call.
@@ -55,6 +57,7 @@ class Parts:
     agent_editor: AgentEditor
     secret_sets: SecretSets
     preflight: Preflight
+    given_to: GivenTo
     leadership: Leadership
     why_unfit: Callable[[], str | None]
     runtime: Runtime
@@ -92,6 +95,7 @@ def choose_parts(settings: Settings, variables: Mapping[str, str], directory: Pa
         agent_editor=hosting.editor,
         secret_sets=hosting.secret_sets,
         preflight=hosting.preflight,
+        given_to=hosting.given_to,
         leadership=hosting.leadership,
         why_unfit=hosting.why_unfit,
         runtime=hosting.runtime,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -28,6 +30,9 @@ from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 _BOT_FILE: Final = "bot.py"
 _SERVER: Final = "server"
 """The directory of the bot in a project of `pipecat init`."""
+
+_READ_BY_BOTS: Final = (".py", ".env")
+"""How the names of files end that a bot reads when it begins."""
 
 _PAUSE_SECONDS: Final = 1.0
 
@@ -150,6 +155,22 @@ class AgentFiles:
         except InvalidSecretSet as error:
             raise OSError(0, str(error)) from error
         return AgentHome(directory=directory.path, secret_set=variables)
+
+    def given_to(self, agent: AgentVersion) -> str:
+        """Return what stands for the files of an agent as they are now: its secret set, its code, its `.env`.
+
+        Of what the code imports only files beside it are known.
+        """
+        known = self._agents.get(agent.name)
+        directory = self._directories.get(known.owner) if known is not None else None
+        if directory is None:
+            return ""
+        files = {self._secrets_of(agent.definition)}
+        if agent.definition.file is not None:
+            files.add(directory.path / agent.definition.file)
+        with suppress(OSError), os.scandir(directory.path) as entries:
+            files.update(Path(each.path) for each in entries if each.name.endswith(_READ_BY_BOTS))
+        return json.dumps([[str(each), _changed(each)] for each in sorted(files)])
 
     def _look(self) -> None:
         """Read what has changed, and deploy what is valid."""

@@ -51,7 +51,7 @@ class SeenBot:
 
     Attributes:
         stage: never `claiming`: such a bot counts as in use.
-        is_current: it was launched from the active version of its agent.
+        is_current: it was launched from the active version of its agent, with what that is given now.
         age: in seconds.
     """
 
@@ -243,7 +243,9 @@ def _split(bots: Sequence[SeenBot], most: int) -> tuple[list[SeenBot], list[Seen
 
 
 def _problem(view: PoolView, wanted: int, asked: int) -> str | None:
-    if view.failures.cause is not None and sum(each.is_ready for each in view.bots) < wanted:
+    # Those that are to be replaced can't hide that their successors don't start.
+    ready = sum(each.is_ready and each.is_fresh for each in view.bots)
+    if view.failures.cause is not None and ready < wanted:
         return view.failures.cause
     if wanted < asked:
         return f"The capacity leaves room for {wanted} of {asked} warm bots (PODLINE_CAPACITY)."

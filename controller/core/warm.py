@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from controller.core.agents import AgentVersion
+
+GivenTo: TypeAlias = Callable[[AgentVersion], str]
+"""Returns what stands for all that bots of a version are given besides it: another text once that changes.
+
+Nothing secret can be learned from the text.
+"""
+
+
+def given_nothing(_agent: AgentVersion) -> str:
+    """Implement `GivenTo` where that never changes while bots wait."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +30,14 @@ class WarmBot:
         agent: the name of its agent.
         agent_version: the id of the version that it was launched from.
         created: when it was launched.
+        given: what stood for all else that it was given, then: see `GivenTo`.
     """
 
     launch_id: str
     agent: str
     agent_version: str
     created: datetime
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from controller.core.pool_plan import (
 from controller.core.primitives.clock import Clock
 from controller.core.primitives.flag import Flag
 from controller.core.runtime import Exit, Runtime
-from controller.core.warm import WarmBot
+from controller.core.warm import GivenTo, WarmBot
 from controller.observe.warm_metrics import WarmMetrics
 from controller.supervision.assignment import Assigner
 from controller.supervision.pool_history import Histories, why_gone
@@ -39,6 +39,12 @@ HELD_UP_SECONDS: Final = 5.0
 
 PROVEN_SECONDS: Final = 30.0
 """A bot that has waited this long has shown that bots of its agent can start."""
+
+PARTIAL_SECONDS: Final = 5.0
+"""A bot of another controller that was not heard within this time may never have been launched completely.
+
+One that was polls again within that time.
+"""
 
 _GONE_SECONDS: Final = 30.0
 """How long after its grace period a bot that was given up counts, if nothing is heard of its end."""
@@ -77,6 +83,7 @@ class WarmPool:
         *,
         agents: Agents,
         preflight: Preflight,
+        given_to: GivenTo,
         runtime: Runtime,
         registry: SessionRegistry,
         assigner: Assigner,
@@ -93,6 +100,7 @@ class WarmPool:
         Args:
             agents: whose definitions say how many are wanted.
             preflight: returns what an agent's bots lack.
+            given_to: returns what stands for all that they are given besides their version.
             runtime: runs them.
             registry: of the sessions that bots are in use for.
             assigner: makes launches.
@@ -118,6 +126,7 @@ class WarmPool:
         )
         self._agents = agents
         self._preflight = preflight
+        self._given_to = given_to
         self._runtime = runtime
         self._registry = registry
         self._limits = limits
@@ -179,7 +188,7 @@ class WarmPool:
         """Hold a warm bot that another controller launched. It can be taken once it polls here."""
         if bot.launch_id not in self.bots:
             age = max(0.0, (self._clock.now() - bot.created).total_seconds())
-            self.bots.add(bot, launched_at=self._clock.monotonic(), age=age)
+            self.bots.adopt(bot, self._clock.monotonic(), age)
             self.wake()
 
     def exited(self, launch_id: str, exit_: Exit) -> None:
@@ -191,9 +200,20 @@ class WarmPool:
             self.launches.failed(held.bot, why_gone(exit_))
         self.bots.gone(held)
 
+    def superfluous(self, launch_id: str) -> None:
+        """Note that a former leader's claim of a bot took effect late, for a session that has another bot.
+
+        One that is being claimed here is the claim's to end.
+        """
+        held = self.bots.find(launch_id)
+        if held is not None and held.stage in (WarmStage.STARTING, WarmStage.READY):
+            self.launches.retire(held)
+
     def take(self, version: AgentVersion) -> HeldBot | None:
         """Take a warm bot of this version for a session. It must be claimed or given up."""
-        return None if self._is_closing else self.bots.take(version.name, version.id)
+        if self._is_closing:
+            return None
+        return self.bots.take(version.name, version.id, self._given_to(version))
 
     def claimed(self, agent: str) -> None:
         """Note that a bot has proved itself: a session has it."""
@@ -262,7 +282,7 @@ class WarmPool:
                     self.launches.retire(held)
             if (version := versions.get(agent)) is not None:
                 for _ in range(planned.create):
-                    self.launches.create(version, now)
+                    self.launches.create(version, self._given_to(version), now)
         return True
 
     def _count_idle(self, now: float) -> None:
@@ -279,6 +299,7 @@ class WarmPool:
         if version is not None and (lacking := self._preflight(version)) is not None:
             history.failed(lacking, now)
         bots = [each for each in self.bots.all() if each.bot.agent == agent]
+        current = None if version is None else (version.id, self._given_to(version))
         return PoolView(
             definition=None if version is None or self._is_draining() else version.definition,
             in_use=self._registry.in_use()[agent] + sum(each.stage is WarmStage.CLAIMING for each in bots),
@@ -286,7 +307,7 @@ class WarmPool:
                 SeenBot(
                     launch_id=each.launch_id,
                     stage=each.stage,
-                    is_current=version is not None and each.bot.agent_version == version.id,
+                    is_current=(each.bot.agent_version, each.bot.given) == current,
                     age=now - each.created_at,
                 )
                 for each in bots
@@ -310,6 +331,8 @@ class WarmPool:
                             each.bot, f"It was not ready within {self._limits.start_timeout:g} s."
                         )
                         self.launches.retire(each)
+                    elif each.may_be_partial and waited > PARTIAL_SECONDS:
+                        self._launch_again(each)
                 case WarmStage.READY:
                     heard = max(each.heard_at or 0.0, self._listening_since)
                     if not each.open_polls and now - heard > self._limits.silence:
@@ -323,6 +346,13 @@ class WarmPool:
                         self.bots.gone(each)
                 case WarmStage.CLAIMING:
                     pass
+
+    def _launch_again(self, held: HeldBot) -> None:
+        """Add what a bot lacks whose launch ended with its controller, such as its credentials."""
+        self.bots.launched_again(held)
+        version = self._agents.version(held.bot.agent, held.bot.agent_version)
+        if version is not None:
+            self.launches.repeat(held, version)
 
     def _measure_start(self, held: HeldBot) -> None:
         """Note how long a bot took to become ready, if it was launched here."""

@@ -29,6 +29,7 @@ from controller.core.runtime import Observation, Runtime
 from controller.core.session import NO_BUDGET, Budget, Session
 from controller.core.start_request import Started, StartRequest
 from controller.core.tracing import Tracing, Untraced
+from controller.core.warm import GivenTo, given_nothing
 from controller.observe.logs import about, session_at_work
 from controller.observe.metrics import Metrics
 from controller.supervision.acceptance import Acceptance
@@ -75,6 +76,7 @@ class Supervisor:
         credentials: Credentials | None = None,
         agents: Agents | None = None,
         preflight: Preflight = no_preflight,
+        given_to: GivenTo = given_nothing,
         most_budget: Budget = NO_BUDGET,
         may_write: Callable[[], bool] = lambda: True,
         used_before: Callable[[str], Usage | None] = lambda _: None,
@@ -125,6 +127,7 @@ class Supervisor:
         self.pool = WarmPool(
             agents=self.agents,
             preflight=preflight,
+            given_to=given_to,
             runtime=runtime,
             registry=registry,
             assigner=assigner,
@@ -358,10 +361,12 @@ class Supervisor:
             session = session.used(furthest(session.usage, used), partial=session.usage_is_partial)
         record = adopt(session, self.registry, self._clock)
         if record is None:
-            is_ours = self.registry.by_launch(session.launch_id) or session.launch_id in self.pool.bots
-            if session.cold_start is False and not is_ours:
+            if session.cold_start is False and self.registry.by_launch(session.launch_id) is None:
                 # A former leader's claim took effect late: by now the session has another bot.
-                self._own(self._give_up(session.launch_id))
+                if session.launch_id in self.pool.bots:
+                    self.pool.superfluous(session.launch_id)
+                else:
+                    self._own(self._give_up(session.launch_id))
             return
         self.pool.bots.has_session(session.launch_id, record.inbox)
         if session.phase is Phase.STARTING:

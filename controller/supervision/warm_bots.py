@@ -44,6 +44,7 @@ class HeldBot:
     Attributes:
         launched_at: when it was launched, or found.
         created_at: when it was launched, by this controller or an earlier one.
+        may_be_partial: another controller launched it, and may have been killed before it had finished.
         ready_at: when it first reported or polled; None before that.
         heard_at: when it last did.
         leaves_at: when it was asked to leave; None if it wasn't.
@@ -53,6 +54,7 @@ class HeldBot:
     bot: WarmBot
     launched_at: float
     created_at: float
+    may_be_partial: bool = False
     stage: WarmStage = WarmStage.STARTING
     inbox: Inbox = field(default_factory=Inbox)
     ready_at: float | None = None
@@ -91,10 +93,15 @@ class WarmBots:
     def find(self, launch_id: str) -> HeldBot | None:
         return self._bots.get(launch_id)
 
-    def add(self, bot: WarmBot, *, launched_at: float, age: float = 0.0) -> HeldBot:
-        held = HeldBot(bot, launched_at, launched_at - age)
+    def add(self, bot: WarmBot, now: float) -> HeldBot:
+        """Hold a bot that is being launched."""
+        held = HeldBot(bot, now, now)
         self._bots[bot.launch_id] = held
         return held
+
+    def adopt(self, bot: WarmBot, now: float, age: float) -> None:
+        """Hold a bot that another controller launched."""
+        self._bots[bot.launch_id] = HeldBot(bot, now, now - age, may_be_partial=True)
 
     def stages(self) -> Mapping[str, Counter[WarmStage]]:
         """Return how many warm bots each agent has, by stage."""
@@ -105,14 +112,14 @@ class WarmBots:
 
     # --- events ---
 
-    def take(self, agent: str, version_id: str) -> HeldBot | None:
-        """Take a ready bot of this version whose poll is open here; the one that polled last."""
+    def take(self, agent: str, version_id: str, given: str) -> HeldBot | None:
+        """Take a ready bot of this version, given this, whose poll is open here; the one that polled last."""
         able = [
             each
             for each in self._bots.values()
             if each.stage is WarmStage.READY
             and each.open_polls
-            and (each.bot.agent, each.bot.agent_version) == (agent, version_id)
+            and (each.bot.agent, each.bot.agent_version, each.bot.given) == (agent, version_id, given)
         ]
         if not able:
             return None
@@ -120,6 +127,10 @@ class WarmBots:
         taken.stage = WarmStage.CLAIMING
         self.changed()
         return taken
+
+    def launched_again(self, held: HeldBot) -> None:
+        """Note that what it may lack is being added."""
+        held.may_be_partial = False
 
     def leaves(self, held: HeldBot, now: float) -> None:
         """Note that it was asked to leave, and send it and its claim away."""

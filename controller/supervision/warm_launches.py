@@ -13,7 +13,7 @@ from controller.core.errors import ControllerError, UnknownOutcome
 from controller.core.pool_plan import OLDEST_SECONDS, WarmStage
 from controller.core.primitives.clock import Clock
 from controller.core.runtime import Runtime
-from controller.core.warm import WarmBot
+from controller.core.warm import WarmBot, WarmLaunch
 from controller.supervision.assignment import Assigner
 from controller.supervision.pool_history import Histories
 from controller.supervision.warm_bots import HeldBot, WarmBots
@@ -53,16 +53,21 @@ class WarmLaunches:
         self._own = own
         self._is_over = False
 
-    def create(self, version: AgentVersion, now: float) -> None:
-        """Start to launch a bot of this version."""
+    def create(self, version: AgentVersion, given: str, now: float) -> None:
+        """Start to launch a bot of this version. `given` stands for all else that it is given."""
         bot = WarmBot(
             launch_id=self._new_id(),
             agent=version.name,
             agent_version=version.id,
             created=self._clock.now(),
+            given=given,
         )
         self._histories.of(version.name).launching(now)
-        self._own(self._launch(self._bots.add(bot, launched_at=now), version))
+        self._own(self._launch(self._bots.add(bot, now), version))
+
+    def repeat(self, held: HeldBot, version: AgentVersion) -> None:
+        """Launch a bot again whose launch another controller may not have finished. What exists stays."""
+        self._own(self._repeat(held, version))
 
     def failed(self, bot: WarmBot, cause: str) -> None:
         """Note why a bot is of no use, so that the next is created after a pause."""
@@ -95,10 +100,20 @@ class WarmLaunches:
             self._bots.leaves(held, self._clock.monotonic())
         await asyncio.gather(*(self._try_to_end(held) for held in waiting))
 
-    async def _launch(self, held: HeldBot, version: AgentVersion) -> None:
-        deadline = OLDEST_SECONDS + _SPARE_SECONDS + self._limits.start_timeout
+    async def _repeat(self, held: HeldBot, version: AgentVersion) -> None:
         try:
-            await self._runtime.launch_warm(self._assigner.warm_launch(held.bot, version, deadline))
+            await self._runtime.launch_warm(self._warm_launch(held.bot, version))
+        except ControllerError as error:
+            # Without what it lacks, it won't be ready in time.
+            log.warning("warm bot not launched again", extra={**_about(held.bot), "problem": error.detail})
+
+    def _warm_launch(self, bot: WarmBot, version: AgentVersion) -> WarmLaunch:
+        deadline = OLDEST_SECONDS + _SPARE_SECONDS + self._limits.start_timeout
+        return self._assigner.warm_launch(bot, version, deadline)
+
+    async def _launch(self, held: HeldBot, version: AgentVersion) -> None:
+        try:
+            await self._runtime.launch_warm(self._warm_launch(held.bot, version))
         except UnknownOutcome as error:
             self.failed(held.bot, error.detail)
             self.retire(held)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import Final
 
 import httpx
 
@@ -13,17 +14,29 @@ from testing.builds.checkouts import OURS, Checkout
 from testing.cluster.site import SECRET, until_ready
 from testing.processes import free_port
 
+SERVE: Final = "controller.__main__"
+
 
 class ControllerProcess:
     """One controller after another, on the same port, over the same namespace."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, template: Path, **settings: str) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path,
+        namespace: str,
+        template: Path,
+        *,
+        module: str = SERVE,
+        **settings: str,
+    ) -> None:
+        """`module` serves it."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.bots_port = free_port()
         self.url_for_bots = f"http://127.0.0.1:{self.bots_port}"
         self.starts = 0
         self._directory = template.parent
+        self._module = module
         self._process: asyncio.subprocess.Process | None = None
         own = {
             "PODLINE_RUNTIME": "kubernetes",
@@ -49,7 +62,7 @@ class ControllerProcess:
     async def start(self, checkout: Checkout = OURS) -> None:
         """Start the controller of this checkout."""
         self.starts += 1
-        command = (checkout.python, "-m", "controller.__main__", "serve")
+        command = (checkout.python, "-m", self._module, "serve")
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command,

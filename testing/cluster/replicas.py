@@ -14,8 +14,9 @@ from typing import Any, Self
 
 import httpx
 
+from testing.cluster import clock_shift
 from testing.cluster.control_plane import ControlPlane
-from testing.cluster.controller_process import ControllerProcess
+from testing.cluster.controller_process import SERVE, ControllerProcess
 from testing.cluster.fault_proxy import FaultProxy
 from testing.cluster.paths import NamespacePaths
 from testing.cluster.site import BASE, PlayedBot, secret_of, until_ready, write_template
@@ -112,12 +113,26 @@ class ReplicaProcess:
 class Replicas(NamespacePaths):
     """Two replicas: `cuttable` reaches the API server through `proxy`, and `other` directly."""
 
-    def __init__(self, plane: ControlPlane, namespace: str, proxy: FaultProxy, directory: Path) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        namespace: str,
+        proxy: FaultProxy,
+        directory: Path,
+        clock_shift_seconds: float | None = None,
+    ) -> None:
+        """With `clock_shift_seconds` their clocks can be put ahead or behind."""
         self.plane = plane
         self.namespace = namespace
         self.proxy = proxy
-        self.cuttable = ReplicaProcess(replica_process(proxy.kubeconfig, namespace, directory / "cuttable"))
-        self.other = ReplicaProcess(replica_process(plane.kubeconfig, namespace, directory / "other"))
+        self.cuttable, self.other = (
+            ReplicaProcess(
+                replica_process(
+                    kubeconfig, namespace, directory / name, clock_shift_seconds=clock_shift_seconds
+                )
+            )
+            for kubeconfig, name in ((proxy.kubeconfig, "cuttable"), (plane.kubeconfig, "other"))
+        )
 
     @property
     def both(self) -> tuple[ReplicaProcess, ReplicaProcess]:
@@ -197,13 +212,22 @@ def speak_to(bot: PlayedBot, at: ReplicaProcess) -> None:
 
 
 def replica_process(
-    kubeconfig: Path, namespace: str, directory: Path, fate: Mapping[str, str] | None = None
+    kubeconfig: Path,
+    namespace: str,
+    directory: Path,
+    fate: Mapping[str, str] | None = None,
+    *,
+    clock_shift_seconds: float | None = None,
 ) -> ControllerProcess:
+    """Return one replica. With `clock_shift_seconds`, SIGUSR1 puts its clock ahead and SIGUSR2 behind."""
     directory.mkdir()
+    has_clock = clock_shift_seconds is not None
+    own = {clock_shift.SECONDS: f"{clock_shift_seconds:g}"} if has_clock else {}
     return ControllerProcess(
         kubeconfig,
         namespace,
         write_template(directory, fate or {}),
+        module=clock_shift.__name__ if has_clock else SERVE,
         PODLINE_REPLICA_ADDRESS="127.0.0.1",
         PODLINE_REPLICAS_PORT=str(free_port()),
         PODLINE_CAPACITY="1000",
@@ -211,15 +235,19 @@ def replica_process(
         PODLINE_GRACE_SECONDS="3",
         # Bots that are played report when a test says so.
         PODLINE_SILENCE_SECONDS="600",
+        **own,
     )
 
 
 @asynccontextmanager
-async def two_replicas(plane: ControlPlane, namespace: str) -> AsyncIterator[Replicas]:
+async def two_replicas(
+    plane: ControlPlane, namespace: str, clock_shift_seconds: float | None = None
+) -> AsyncIterator[Replicas]:
     """Two replicas that are ready, of which `cuttable` leads."""
     for file in ("agents.yaml", "lease.yaml"):
         await plane.kubectl("apply", f"--namespace={namespace}", f"--filename={BASE / file}")
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="podline-replicas-")))
         proxy = await stack.enter_async_context(FaultProxy(plane))
-        yield await stack.enter_async_context(Replicas(plane, namespace, proxy, directory))
+        both = Replicas(plane, namespace, proxy, directory, clock_shift_seconds)
+        yield await stack.enter_async_context(both)

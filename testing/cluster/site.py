@@ -242,6 +242,7 @@ def make_server(
         agents=of_cluster.agents if has_agents else None,
         agent_editor=of_cluster.deployments if has_agents else None,
         secret_sets=of_cluster.secret_sets if has_agents else None,
+        given_to=of_cluster.given_to,
         runtime=runtime,
         rooms=site_rooms,
         signer=signer,

@@ -36,15 +36,22 @@ async def plane(pytestconfig: pytest.Config) -> AsyncIterator[ControlPlane]:
 
 @pytest.fixture
 async def ended_connections() -> AsyncIterator[None]:
-    """Lets TLS say goodbye before the loop closes, where what is left of a connection warns of a leak.
+    """Every connection of a test ends before its loop closes."""
+    async with connections_that_end():
+        yield
+
+
+@asynccontextmanager
+async def connections_that_end() -> AsyncIterator[None]:
+    """Let TLS say goodbye before a loop closes, where what is left of a connection warns of a leak.
 
     aiohttp does not wait for it where a request was cancelled: it closes the connection and forgets it.
     """
-    yield
     selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    before = len(selector.get_map())
+    yield
     async with asyncio.timeout(PATIENCE_SECONDS):
-        # The loop's own wake-up socket stays.
-        while len(selector.get_map()) > 1:  # noqa: ASYNC110 - seen from outside only
+        while len(selector.get_map()) > before:  # noqa: ASYNC110 - seen from outside only
             await asyncio.sleep(0.005)
 
 

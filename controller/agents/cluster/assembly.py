@@ -10,8 +10,10 @@ from typing import Final
 from controller.agents.cluster.checks import ClusterChecks
 from controller.agents.cluster.config_maps import ConfigMapAgents
 from controller.agents.cluster.deployments import ClusterDeployments
+from controller.agents.cluster.given import GivenByTemplate
 from controller.agents.cluster.secret_sets import ClusterSecretSets
 from controller.core.primitives.clock import Clock
+from controller.core.warm import GivenTo
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.watch import WATCH_SECONDS
 from controller.runtimes.kubernetes.definition_check import DefinitionCheck
@@ -29,12 +31,14 @@ class ClusterAgents:
 
     Attributes:
         template: the operator's, with agents' secret sets resolved.
+        given_to: what stands for all that an agent's bots are given besides its definition.
     """
 
     agents: ConfigMapAgents
     deployments: ClusterDeployments
     secret_sets: ClusterSecretSets
     template: JobTemplate
+    given_to: GivenTo
 
 
 def cluster_agents(
@@ -84,4 +88,5 @@ def cluster_agents(
         deployments=ClusterDeployments(agents, secret_sets, clock.now),
         secret_sets=secret_sets,
         template=template,
+        given_to=GivenByTemplate(template, secret_sets.find).text,
     )

@@ -16,7 +16,7 @@ from scripts.benchmarks.faults.service import Backend
 from testing.cluster.fault_proxy import FaultProxy
 from testing.processes import ROOT, free_port
 
-ENTRY: Final = "scripts.benchmarks.faults.clock_shift"
+ENTRY: Final = "testing.cluster.clock_shift"
 RESTART_SECONDS: Final = 1.0
 """A kubelet starts a container again about a second after its first end."""
 

@@ -19,6 +19,11 @@ class NamedAgents(BuiltInAgents):
             return AgentVersion(definition=definition, serial=1)
         return super().current(name)
 
+    def version(self, name: str, version_id: str) -> AgentVersion | None:
+        if name in self.definitions and self.current(name).id == version_id:
+            return self.current(name)
+        return super().version(name, version_id)
+
     def all(self) -> Sequence[AgentStatus]:
         named = [AgentStatus(name=name, version=self.current(name)) for name in self.definitions]
         return sorted([*named, *super().all()], key=lambda each: each.name)

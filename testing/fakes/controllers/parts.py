@@ -16,6 +16,7 @@ from controller.core.runtime import Runtime
 from controller.core.secret_sets import SecretSets
 from controller.core.tokens import Signer
 from controller.core.tracing import Tracing, Untraced
+from controller.core.warm import GivenTo, given_nothing
 from controller.hosting import always_fit
 from controller.observe.metrics import Metrics
 from controller.parts import Parts
@@ -32,6 +33,7 @@ def fake_parts(
     agent_editor: AgentEditor | None = None,
     secret_sets: SecretSets | None = None,
     preflight: Preflight = no_preflight,
+    given_to: GivenTo = given_nothing,
     leadership: Leadership | None = None,
     why_unfit: Callable[[], str | None] = always_fit,
     runtime: Runtime | None = None,
@@ -51,6 +53,7 @@ def fake_parts(
         agent_editor=agent_editor or DefinedByFiles(agents),
         secret_sets=secret_sets or SecretFiles(None),
         preflight=preflight,
+        given_to=given_to,
         leadership=leadership or SoleController(),
         why_unfit=why_unfit,
         runtime=runtime or FakeRuntime(),

@@ -16,6 +16,7 @@ from controller.core.rooms import Rooms
 from controller.core.secret_sets import SecretSets
 from controller.core.tokens import Signer, with_token
 from controller.core.tracing import Tracing
+from controller.core.warm import GivenTo, given_nothing
 from controller.observe.metrics import Metrics
 from controller.observe.prices import PriceList
 from controller.web.auth import Identities, Key
@@ -80,6 +81,7 @@ async def serve_site(
     agents: Agents | None = None,
     secret_sets: SecretSets | None = None,
     preflight: Preflight = no_preflight,
+    given_to: GivenTo = given_nothing,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     runtime, fakes, metrics = FakeRuntime(), FakeRooms(), some_metrics(prices)
@@ -87,6 +89,7 @@ async def serve_site(
         agents=agents,
         secret_sets=secret_sets,
         preflight=preflight,
+        given_to=given_to,
         runtime=runtime,
         rooms=rooms or fakes,
         signer=signer,

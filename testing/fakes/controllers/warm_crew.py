@@ -167,6 +167,12 @@ async def until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
+def waiting(runtime: FakeRuntime) -> list[str]:
+    """Return the warm bots that exist and have no session, by launch id."""
+    launched = [each.bot.launch_id for each in runtime.warm]
+    return [each for each in launched if each not in runtime.gone and each not in runtime.claims]
+
+
 def a_warm_bot(agent: str, version: str, launch_id: str = "warm-1") -> WarmBot:
     return WarmBot(launch_id=launch_id, agent=agent, agent_version=version, created=_BEGAN)
 

@@ -68,10 +68,12 @@ class _Warm(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         created: when it was launched.
         pod_annotations: of the template, for its pod to get once it has a session.
+        given: see `WarmBot`.
     """
 
     created: Moment
     pod_annotations: dict[str, str] = {}
+    given: str = ""
 
 
 def warm_job(
@@ -93,7 +95,7 @@ def warm_job(
         del pod["metadata"]["annotations"][name]
     if SAFE_TO_EVICT in held_back:
         pod["metadata"]["annotations"][SAFE_TO_EVICT] = "true"
-    warm = _Warm(created=launch.bot.created, pod_annotations=held_back)
+    warm = _Warm(created=launch.bot.created, pod_annotations=held_back, given=launch.bot.given)
     manifest["metadata"]["annotations"][names.WARM] = msgspec.json.encode(warm).decode()
     return manifest
 
@@ -119,6 +121,7 @@ def read_warm(job: Job) -> WarmBot | None:
         agent=labels.agent,
         agent_version=labels.agent_version,
         created=warm.created,
+        given=warm.given,
     )
 
 

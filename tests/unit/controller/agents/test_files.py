@@ -55,6 +55,26 @@ def others(agents: AgentFiles) -> list[AgentStatus]:
     return [status for status in agents.all() if status.name != BUILT_IN.name]
 
 
+def test_what_a_bot_is_given_changes_with_its_secrets_its_code_and_its_own_variables(
+    agents: AgentFiles, write: Write
+) -> None:
+    write("shop/pcc-deploy.toml", 'agent_name = "shop"\n')
+    write("shop/podline.toml", 'file = "bots/main.py"\n')
+    changes = ("shop/bots/main.py", "secrets/shop.env", "shop/prices.py", "shop/.env")
+    write(changes[0], "")
+    seen = [agents.given_to(agents.current("shop"))]
+    for file in (*changes, *changes):
+        write(file, "SEAT=7\n")
+        seen.append(agents.given_to(agents.current("shop")))
+    write("shop/readme.md", "")
+    write("secrets/other.env", "")
+
+    assert len(set(seen)) == len(seen)
+    assert agents.given_to(agents.current("shop")) == seen[-1]
+    assert "SEAT" not in "".join(seen)
+    assert agents.given_to(BUILT_IN) == ""
+
+
 def test_a_bot_alone_is_an_agent_of_its_directorys_name(agents: AgentFiles, write: Write, root: Path) -> None:
     write("shop/bot.py", "")
     version = agents.current("shop")

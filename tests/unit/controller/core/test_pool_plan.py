@@ -137,6 +137,15 @@ def test_after_a_failure_one_bot_is_tried_at_a_time_and_after_a_pause() -> None:
     assert planned(agent(min_agents=5), failures=failed, bots=bots(ready=1)).create == 1
 
 
+@pytest.mark.parametrize("replaced", [{"is_current": False}, {"age": OLDEST_SECONDS}])
+def test_bots_to_be_replaced_do_not_hide_why_their_successors_fail(replaced: dict[str, Any]) -> None:
+    failed = Failures().failed("It crashed.", now=999.5)
+    kept = planned(agent(min_agents=2), bots=bots(ready=2, **replaced), failures=failed)
+
+    assert (kept.problem, kept.give_up) == ("It crashed.", ())
+    assert planned(agent(min_agents=2), bots=bots(ready=2), failures=failed).problem is None
+
+
 def test_the_pause_doubles_up_to_a_minute_and_one_trouble_counts_once() -> None:
     failures, now, pauses = Failures(), 0.0, []
     for _ in range(9):

@@ -9,26 +9,21 @@ from typing import Any
 from controller.core.agents import AgentDefinition
 from controller.core.errors import RuntimeUnavailable, UnknownOutcome
 from controller.core.pool_plan import OLDEST_SECONDS
-from controller.core.runtime import Observation
-from controller.core.session import Session
-from podline.contract.reasons import Phase
 from testing.fakes.bots.reported import batch
 from testing.fakes.controllers.agents import NamedAgents
 from testing.fakes.controllers.clockwork import at_once
 from testing.fakes.controllers.metered import Scrape
 from testing.fakes.controllers.parts import SIGNER
-from testing.fakes.controllers.runtimes_and_rooms import FakeRuntime
-from testing.fakes.controllers.sessions import some_session
 from testing.fakes.controllers.site import Site, serve_site
 from testing.fakes.controllers.warm_crew import (
     CLERK,
     Habit,
     WarmCrew,
-    a_warm_bot,
     loop_clock,
     ready_bots,
     shop,
     until,
+    waiting,
 )
 
 TWO = replace(CLERK, min_agents=2)
@@ -37,12 +32,6 @@ TWO = replace(CLERK, min_agents=2)
 async def warm_of(site: Site, agent: str = "clerk") -> dict[str, Any]:
     warm: dict[str, Any] = (await site.client.get(f"/v1/agents/{agent}")).json()["warm"]
     return warm
-
-
-def waiting(runtime: FakeRuntime) -> list[str]:
-    """Return the warm bots that exist and have no session, by launch id."""
-    launched = [each.bot.launch_id for each in runtime.warm]
-    return [each for each in launched if each not in runtime.gone and each not in runtime.claims]
 
 
 @at_once
@@ -189,6 +178,29 @@ async def test_a_new_version_replaces_the_bots_of_the_former_and_no_call_gets_on
 
 
 @at_once
+async def test_bots_are_replaced_when_what_they_were_given_changes_and_no_call_gets_one_of_these() -> None:
+    secrets = "first"
+    async with (
+        serve_site(agents=NamedAgents(TWO), clock=loop_clock(), given_to=lambda _: secrets) as site,
+        WarmCrew(site.client, site.runtime).at_work() as crew,
+    ):
+        await ready_bots(site, 2)
+        former = set(waiting(site.runtime))
+        crew.habits += [Habit.NEVER_READY] * 2
+        secrets = "second"
+        await until(lambda: len(site.runtime.warm) == 4)
+        assert former <= set(waiting(site.runtime))
+        assert (await site.start(agent="clerk"))["cold_start"] is True
+
+        for each in set(waiting(site.runtime)) - former:
+            await site.runtime.exit(each)
+        await until(lambda: not former & set(waiting(site.runtime)))
+        await ready_bots(site, 1)
+        assert (await site.start("bo", agent="clerk"))["cold_start"] is False
+    assert {each.bot.given for each in site.runtime.warm if each.bot.launch_id not in former} == {"second"}
+
+
+@at_once
 async def test_an_agent_that_no_longer_keeps_warm_bots_has_none_soon() -> None:
     agents = NamedAgents(TWO)
     async with (
@@ -247,95 +259,6 @@ async def test_warm_bots_end_with_a_controller_that_they_don_t_outlive() -> None
         assert len(waiting(runtime)) == 2
 
     assert waiting(runtime) == []
-
-
-@at_once
-async def test_warm_bots_that_outlive_the_controller_are_left_to_the_next() -> None:
-    async with shop(definition=TWO, ready=2) as (site, crew):
-        runtime = site.runtime
-        runtime.outlives_us = True
-
-    assert (len(waiting(runtime)), runtime.given_up, crew.refusals) == (2, [], {})
-
-
-@at_once
-async def test_a_bot_of_an_earlier_controller_is_adopted_and_can_be_taken_once_it_polls_here() -> None:
-    async with shop(Habit.NEVER_READY, ready=0) as (site, crew):
-        await until(lambda: len(site.runtime.warm) == 1)
-        launch = site.runtime.warm[0]
-        adopted = a_warm_bot("clerk", launch.bot.agent_version)
-        site.runtime.warm.append(replace(launch, bot=adopted))
-        await site.runtime.observe(Observation(launch_id="warm-1", warm=adopted))
-        crew.join("warm-1")
-        await ready_bots(site, 1)
-        session = await site.start(agent="clerk", session_id="mine")
-
-        assert session["cold_start"] is False
-        assert site.runtime.launch_of("mine").session.launch_id == "warm-1"
-        assert len([each for each in site.runtime.warm if each.bot == adopted]) == 1
-
-
-def claimed_session(**fields: Any) -> Session:
-    return some_session(
-        "warm-1",
-        id="mine",
-        agent="clerk",
-        room_provider="daily",
-        room_url="https://rooms.example/mine",
-        cold_start=False,
-        **fields,
-    )
-
-
-@at_once
-async def test_a_session_that_an_earlier_controller_claimed_a_bot_for_is_assigned_again() -> None:
-    async with shop(definition=replace(CLERK, min_agents=0), ready=0) as (site, crew):
-        await site.runtime.observe(Observation(launch_id="warm-1", found=claimed_session()))
-        crew.join("warm-1")
-        await until(lambda: "warm-1" in crew.serving)
-
-        assert site.runtime.launches == []
-        assert crew.serving["warm-1"]["SESSION_ID"] == "mine"
-        assert crew.serving["warm-1"]["DAILY_TOKEN"] == "bot-token-again"
-        assert (await site.read("mine"))["cold_start"] is False
-
-
-@at_once
-async def test_a_claimed_session_that_is_live_is_not_assigned_again() -> None:
-    async with serve_site(agents=NamedAgents(CLERK), clock=loop_clock()) as site:
-        session = claimed_session(phase=Phase.LIVE)
-        await site.runtime.observe(Observation(launch_id="warm-1", found=session))
-        await asyncio.sleep(0.1)
-
-        assert site.app.state.services.supervisor.registry.get("mine").inbox.waiting == 0
-
-
-@at_once
-async def test_a_bot_whose_claim_by_another_controller_shows_late_is_that_session_s() -> None:
-    async with shop(Habit.NEVER_READY, ready=0) as (site, crew):
-        await until(lambda: len(site.runtime.warm) == 1)
-        version = site.runtime.warm[0].bot.agent_version
-        await site.runtime.observe(Observation(launch_id="warm-1", warm=a_warm_bot("clerk", version)))
-        crew.join("warm-1")
-        await ready_bots(site, 1)
-        await site.runtime.observe(Observation(launch_id="warm-1", found=claimed_session()))
-        await until(lambda: "warm-1" in crew.serving)
-
-        assert crew.refusals == {}
-        assert crew.serving["warm-1"]["SESSION_ID"] == "mine"
-
-
-@at_once
-async def test_a_bot_that_was_claimed_late_for_a_session_that_has_another_bot_is_given_up() -> None:
-    async with serve_site(agents=NamedAgents(CLERK), clock=loop_clock()) as site:
-        session = claimed_session(phase=Phase.LIVE)
-        await site.runtime.observe(Observation(launch_id="warm-1", found=session))
-        late = replace(session, launch_id="warm-2")
-        await site.runtime.observe(Observation(launch_id="warm-2", found=late))
-        await until(lambda: site.runtime.given_up == ["warm-2"])
-
-        assert (await site.read("mine"))["phase"] == "live"
-        assert site.app.state.services.supervisor.registry.get("mine").session.launch_id == "warm-1"
 
 
 @at_once
