@@ -14,7 +14,8 @@ from podline.contract.forking import MAX_LAUNCH_ID_CHARACTERS, MAX_START_BYTES, 
 
 _READ_BYTES: Final = 64 * 1024
 _FAILED: Final = 1
-_OUTPUT: Final = (1, 2)
+OUTPUT: Final = (1, 2)
+"""The descriptors of standard output and standard error."""
 
 
 class ShownLaunchId:
@@ -56,7 +57,7 @@ class ForkedBot:
     def take_over(self) -> None:
         """Become a process of its own, in the child. It exits at once if the controller is gone."""
         os.setsid()
-        for descriptor in _OUTPUT:
+        for descriptor in OUTPUT:
             os.dup2(self._log, descriptor)
         start = self._start()
         if start is None:

@@ -22,7 +22,7 @@ from podline.contract.forking import (
     encode_packet,
 )
 from podline.runner.forking.files_read import FilesRead
-from podline.runner.forking.forked import ForkedBot, ShownLaunchId
+from podline.runner.forking.forked import OUTPUT, ForkedBot, ShownLaunchId
 from podline.runner.forking.safety import why_unsafe
 
 Loaded = TypeVar("Loaded")
@@ -50,6 +50,7 @@ class PreloadedProcess:
         except Exception as error:  # noqa: BLE001 - a bot that is started alone reports what is wrong
             self._exit_for(f"it can't be prepared: {type(error).__name__}")
         files.stop()
+        self._close_output()
         # The bot's file may have set handlers of its own.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -92,10 +93,18 @@ class PreloadedProcess:
             os.close(log)
             stream.close()
 
-    def _fork(self, bot: ForkedBot) -> bool:
+    def _close_output(self) -> None:
+        """Write nothing more, so that the controller has all of it. Each bot has its own log instead."""
         for output in (sys.stdout, sys.stderr):
+            # A bot may have closed or replaced them.
             with suppress(Exception):
                 output.flush()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in OUTPUT:
+            os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
+    def _fork(self, bot: ForkedBot) -> bool:
         try:
             pid = os.fork()
         except OSError:
@@ -117,6 +126,10 @@ class PreloadedProcess:
         self._send(Exited(pid, os.waitstatus_to_exitcode(status)))
 
     def _why_unsafe(self, *known: int) -> str | None:
+        try:
+            os.close(os.pidfd_open(os.getpid()))
+        except OSError:
+            return "the kernel has no descriptors of processes"
         return why_unsafe({self._control.fileno(), *self._forked, *known})
 
     def _exit_for(self, problem: str) -> NoReturn:

@@ -25,7 +25,7 @@ def why_unsafe(own: Collection[int] = ()) -> str | None:
     """
     if len(threads := _threads()) > 1:
         return f"it has threads: {', '.join(threads[:_MOST_NAMED])}"
-    shared = sorted({name for name in _open_for_more_than_reading({*own, *_STANDARD_STREAMS})})
+    shared = sorted(set(_open_for_more_than_reading({*own, *_STANDARD_STREAMS})))
     return f"it holds open: {', '.join(shared[:_MOST_NAMED])}" if shared else None
 
 
@@ -36,9 +36,10 @@ def _threads() -> list[str]:
 
 def _open_for_more_than_reading(known: Collection[int]) -> list[str]:
     names = []
-    for number in map(int, os.listdir(_PROCESS / "fd")):
+    for link in list((_PROCESS / "fd").iterdir()):
+        number = int(link.name)
         try:
-            target = os.readlink(_PROCESS / "fd" / str(number))
+            target = str(link.readlink())
             mode = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
         except OSError:
             # The one that listed the others is closed.
