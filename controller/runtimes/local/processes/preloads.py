@@ -118,8 +118,6 @@ class Preloads:
                 process = await self._prepared(of, preload)
             if process is None:
                 return None
-            with suppress(OSError):
-                log_.write(process.said())
             try:
                 bot = await process.fork(output, start, self._guardian.add)
             except ForkOutdatedError:
@@ -129,7 +127,10 @@ class Preloads:
                 return None
             else:
                 of.deaths = 0
+                with suppress(OSError):
+                    log_.write(process.said())
                 return bot
+        self._refuse(of, "it reads files that change while it is imported")
         return None
 
     async def _prepared(self, of: _OfAgent, preload: Preload) -> PreloadedProcess | None:
@@ -214,10 +215,10 @@ class Preloads:
         finally:
             self._guardian.remove(process.pid)
             shutil.rmtree(directory, ignore_errors=True)
-            if of.process is process and process.prepared.result() is None:
-                log.warning("preloaded process lost", extra={"agent": of.agent, "pid": process.pid})
-                of.process = None
-                of.deaths += 1
+        if of.process is process and process.prepared.result() is None:
+            log.warning("preloaded process lost", extra={"agent": of.agent, "pid": process.pid})
+            of.process = None
+            of.deaths += 1
 
     def _retire(self, of: _OfAgent, process: PreloadedProcess) -> None:
         """Have no more bots forked from this process. It ends once it has none."""
