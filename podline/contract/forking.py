@@ -2,8 +2,8 @@
 
 The preloaded process has one socket, on which each packet is one message. It sends `Prepared` once, and then
 `Exited` for each bot that it has forked. The controller sends `FORK`, with two descriptors: that of the bot's
-log, and one end of a stream of the bot's own. On that stream the bot sends `UP` and receives a `ForkedStart`, or
-the preloaded process sends `CHANGED`. A stream that only ends means that there is no bot.
+log, and one end of a stream of the bot's own. On that stream the bot sends `UP` and receives a
+`ForkedStart`, or the preloaded process sends `CHANGED`. A stream that only ends means that there is no bot.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ LOG_SECONDS: Final = 1.0
 
 
 _NO_TELEMETRY: Final = "ORT_DISABLE_TELEMETRY"
-"""onnxruntime, which Pipecat imports, would report to Microsoft otherwise, from a thread and with a database."""
+"""Otherwise onnxruntime, which Pipecat imports, reports to Microsoft, from a thread and with a database."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,11 @@ class _Process:
 
 @dataclass(frozen=True)
 class Preloaded:
-    """What a forked bot needs not import: what any call needs, and the bot's file unless that waits for a call."""
+    """What was imported before a bot was forked.
+
+    Attributes:
+        bot: None if it must not be imported before there is a call.
+    """
 
     bot: BotFile | None
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 import sysconfig
+from pathlib import Path
 from typing import Any, Final
 
 _LIBRARIES: Final = tuple(
@@ -48,7 +49,7 @@ class FilesRead:
         path, mode, flags = args
         if not isinstance(path, str | bytes | os.PathLike) or not _only_reads(mode, flags):
             return
-        name = os.path.abspath(os.fsdecode(path))
+        name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - a link is what may be changed
         if name.endswith(".pyc"):
             name = _source_of(name)
         if not name.startswith((*_LIBRARIES, *_OF_THE_SYSTEM)):
@@ -70,7 +71,7 @@ def _source_of(compiled: str) -> str:
 
 def _version(path: str) -> _Version:
     try:
-        found = os.stat(path)
+        found = Path(path).stat()
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

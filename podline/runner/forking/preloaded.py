@@ -33,7 +33,7 @@ class PreloadedProcess:
 
     def __init__(self, control: int) -> None:
         """Take the socket with this descriptor. What the bot starts doesn't inherit it."""
-        os.set_inheritable(control, False)
+        os.set_inheritable(control, False)  # noqa: FBT003 - the module's own function
         self._control = socket.socket(fileno=control)
         self._shown = ShownLaunchId()
         self._forked: dict[int, int] = {}

@@ -17,8 +17,8 @@ _MOST_NAMED: Final = 5
 def why_unsafe(own: Collection[int] = ()) -> str | None:
     """Return why this process must not be forked, as the end of a sentence; None if it may be.
 
-    A child has none of its parent's other threads, whose locks stay locked. And it shares what is open: of two
-    processes with one connection, database or event loop, each would disturb the other.
+    A child has none of its parent's other threads, whose locks stay locked. And it shares what is open: of
+    two processes with one connection, database or event loop, each would disturb the other.
 
     Args:
         own: descriptors that are known to be in order.

@@ -26,6 +26,7 @@ from controller.runtimes.local.runtime import LocalRuntime
 from podline.contract.messages import Assignment, AssignmentMessage
 from testing.fakes.bots.bot_controller import FakeController
 from testing.fakes.controllers.process_table import children_of, command_of, exists, until
+from testing.processes import parent_of
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 60.0
@@ -169,8 +170,10 @@ def launched_as(launch_id: str) -> list[int]:
     return found
 
 
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def data_limit_of(pid: int) -> int:
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    [line] = [each for each in limits if each.startswith("Max data size")]
+    return int(line.split()[3])
 
 
 def is_forked(bot: Waiting) -> bool:
@@ -188,8 +191,7 @@ async def test_each_forked_bot_is_a_process_of_its_own(tmp_path: Path) -> None:
         assert "podline.runner" in command_of(preloaded)
         for bot in (one, two):
             assert (os.getsid(bot.pid), os.getpgid(bot.pid)) == (bot.pid, bot.pid)
-            limits = Path(f"/proc/{bot.pid}/limits").read_text()
-            assert f"Max data size             {MEMORY_MEGABYTES * 2**20}" in limits
+            assert data_limit_of(bot.pid) == MEMORY_MEGABYTES * 2**20
             lines = (await here.log(bot.controller.launch_id)).splitlines()
             assert lines[0] == "imported", "what was printed before there was a bot"
             assert sum("waiting for a call" in line for line in lines) == 1

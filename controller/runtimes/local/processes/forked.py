@@ -10,17 +10,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-_STATUS_SECONDS: Final = 1.0
+STATUS_SECONDS: Final = 5.0
 """How long after a bot's end its status may come. A preloaded process that is stopped never reports it."""
 
 
 class ForkedProcess:
     """A process that the kernel says is gone. Only how it ended is the word of the one that forked it."""
 
-    def __init__(self, pid: int, descriptor: int) -> None:
+    def __init__(self, pid: int, descriptor: int, status_seconds: float = STATUS_SECONDS) -> None:
         """Take over the descriptor of the process, which is closed once it is gone."""
         self._pid = pid
         self._descriptor = descriptor
+        self._status_seconds = status_seconds
         self._status: int | None = None
         self._has_ended = self._is_settled = False
         self._loop = asyncio.get_running_loop()
@@ -63,7 +64,7 @@ class ForkedProcess:
     def _ended(self) -> None:
         self._loop.remove_reader(self._descriptor)
         self._has_ended = True
-        self._loop.call_later(_STATUS_SECONDS, self.settle, None)
+        self._loop.call_later(self._status_seconds, self.settle, None)
         self._conclude()
 
     def _conclude(self) -> None:
@@ -85,11 +86,13 @@ def take_forked(pid: int, parent: int) -> ForkedProcess:
     """
     descriptor = os.pidfd_open(pid)
     try:
-        if _kinship(pid) != (parent, pid, pid):
-            raise ProcessLookupError(f"Process {pid} is no bot")
+        is_bot = _kinship(pid) == (parent, pid, pid)
     except BaseException:
         os.close(descriptor)
         raise
+    if not is_bot:
+        os.close(descriptor)
+        raise ProcessLookupError(f"Process {pid} is no bot")
     return ForkedProcess(pid, descriptor)
 
 

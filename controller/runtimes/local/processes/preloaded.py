@@ -115,6 +115,8 @@ class PreloadedProcess:
                 copying.add_done_callback(lambda _: self._written.set())
                 with suppress(OSError, DecodeError):
                     await self._listen()
+                kill_group(self.pid)
+                await asyncio.wait([copying], timeout=_OUTPUT_SECONDS)
                 copying.cancel()
         finally:
             self.close()
