@@ -134,9 +134,8 @@ class PreloadedProcess:
         while packet := await loop.sock_recv(self._control, MAX_PACKET_BYTES):
             if not self.prepared.done():
                 problem = read_prepared(packet).problem
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_OUTPUT_SECONDS):
-                        await self._written.wait()
+                if problem is None:
+                    await self._until_written()
                 self.prepared.set_result(None if problem is None else printable(problem, _MOST_PROBLEM))
                 continue
             exited = read_exited(packet)
@@ -145,6 +144,12 @@ class PreloadedProcess:
                 raise DecodeError("More bots have ended than it was asked for")
             if (bot := self._bots.get(exited.pid)) is not None:
                 bot.settle(exited.status)
+
+    async def _until_written(self) -> None:
+        """Wait until all is in the log that was written while importing."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_OUTPUT_SECONDS):
+                await self._written.wait()
 
     async def fork(self, log: int, start: ForkedStart, announce: Callable[[int], None]) -> ForkedProcess:
         """Have a bot forked.

@@ -83,6 +83,7 @@ class Preloads:
         directory: Path,
         own: Callable[[Coroutine[Any, Any, None]], None],
         problem: str | None = None,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         """Start nothing yet.
 
@@ -92,12 +93,14 @@ class Preloads:
             directory: exists, and gets one for each.
             own: runs work in the background.
             problem: why no process can be forked here, as the end of a sentence.
+            idle_seconds: how long a process without bots is kept.
         """
         self._spawner = spawner
         self._guardian = guardian
         self._directory = directory
         self._own = own
         self._problem = problem
+        self._idle_seconds = idle_seconds
         self._agents: dict[str, _OfAgent] = {}
         self._numbers = itertools.count(1)
 
@@ -239,4 +242,4 @@ class Preloads:
             if of.process is process and process.forks == forks:
                 self._retire(of, process)
 
-        asyncio.get_running_loop().call_later(IDLE_SECONDS, end)
+        asyncio.get_running_loop().call_later(self._idle_seconds, end)

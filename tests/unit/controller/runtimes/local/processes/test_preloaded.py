@@ -20,58 +20,11 @@ from controller.runtimes.local.processes.forked import ForkedProcess
 from controller.runtimes.local.processes.preloaded import ForkError, ForkOutdatedError, PreloadedProcess
 from controller.runtimes.local.processes.spawned import Spawn, Spawner
 from podline.contract.forking import ForkedStart
+from testing.fakes.bots.preloaded import BEGINNING, HONEST, after_ready
 from testing.fakes.controllers.process_table import exists, until
 
 PATIENCE_SECONDS = 15.0
 START = ForkedStart({"A_NAME": "a value"})
-
-_BEGINNING = """
-import os, select, signal, socket, struct, sys, time
-control = socket.socket(fileno=int(os.environ["PODLINE_FORKS"]))
-print("imported", flush=True)
-
-def say(text):
-    control.send(text.encode())
-
-def asked():
-    packet, descriptors, _, _ = socket.recv_fds(control, 100, 2)
-    if not packet:
-        sys.exit()
-    return descriptors
-
-def bot(log, stream, own_session=True):
-    begun, begins = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        if own_session:
-            os.setsid()
-        os.write(stream, b"up")
-        os.write(log, os.read(stream, 1000))
-        os.write(begins, b".")
-        time.sleep(600)
-    os.close(log)
-    os.close(stream)
-    os.read(begun, 1)
-    return pid
-"""
-_READY = """
-os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-os.dup2(1, 2)
-say('{"problem": null}')
-"""
-HONEST = f"""{_BEGINNING}{_READY}
-while True:
-    pid = bot(*asked())
-    while not select.select([control], [], [], 0.01)[0]:
-        gone, status = os.waitpid(pid, os.WNOHANG)
-        if gone:
-            say('{{"pid": %d, "status": %d}}' % (pid, os.waitstatus_to_exitcode(status)))
-            break
-"""
-
-
-def after_ready(code: str) -> str:
-    return f"{_BEGINNING}{_READY}{code}\ntime.sleep(600)\n"
 
 
 @dataclass
@@ -146,10 +99,10 @@ async def test_a_bot_gets_what_it_begins_with_and_how_it_ends_is_reported(tmp_pa
 @pytest.mark.parametrize(
     ("code", "problem"),
     [
-        (f'{_BEGINNING}say(\'{{"problem": "it has\\\\nthreads"}}\')\ntime.sleep(600)', "it has threads"),
-        (f"{_BEGINNING}say('ready')\ntime.sleep(600)", "it ended while it was being prepared"),
-        (f"{_BEGINNING}say('x' * 5000)\ntime.sleep(600)", "it ended while it was being prepared"),
-        (f"{_BEGINNING}sys.exit(3)", "it ended while it was being prepared"),
+        (f'{BEGINNING}say(\'{{"problem": "it has\\\\nthreads"}}\')\ntime.sleep(600)', "it has threads"),
+        (f"{BEGINNING}say('ready')\ntime.sleep(600)", "it ended while it was being prepared"),
+        (f"{BEGINNING}say('x' * 5000)\ntime.sleep(600)", "it ended while it was being prepared"),
+        (f"{BEGINNING}sys.exit(3)", "it ended while it was being prepared"),
     ],
 )
 async def test_a_process_that_is_not_prepared_is_not_forked(tmp_path: Path, code: str, problem: str) -> None:
