@@ -24,9 +24,10 @@ def bot(log, stream, own_session=True):
         os.write(log, os.read(stream, 1000))
         os.write(begins, b".")
         time.sleep(600)
-    os.close(log)
-    os.close(stream)
+    for descriptor in (log, stream, begins):
+        os.close(descriptor)
     os.read(begun, 1)
+    os.close(begun)
     return pid
 """
 _READY = """
