@@ -1,8 +1,8 @@
 """What a preloaded process and the controller that owns it send each other, on one machine.
 
-The preloaded process has one socket, on which each packet is one message. It sends `Prepared` once, and then
-`Exited` for each bot that it has forked. The controller sends `FORK`, with two descriptors: that of the bot's
-log, and one end of a stream of the bot's own. On that stream the bot sends `UP` and receives a
+The preloaded process has one socket, on which each packet is one message. It sends `PreparedToFork` once, and
+then `Exited` for each bot that it has forked. The controller sends `FORK`, with two descriptors: that of the
+bot's log, and one end of a stream of the bot's own. On that stream the bot sends `UP` and receives a
 `ForkedStart`, or the preloaded process sends `CHANGED`. A stream that only ends means that there is no bot.
 """
 
@@ -33,7 +33,7 @@ _LAST_CODE: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedToFork:
     """All is imported. `problem` says why this process must not be forked; None if it may."""
 
     problem: Annotated[str, Field(max_length=MAX_PROBLEM_CHARACTERS)] | None = None
@@ -60,16 +60,16 @@ class ForkedStart:
     directory: str | None = None
 
 
-_PREPARED: Final = TypeAdapter(Prepared)
+_PREPARED: Final = TypeAdapter(PreparedToFork)
 _EXITED: Final = TypeAdapter(Exited)
 _START: Final = TypeAdapter(ForkedStart)
 
 
-def encode_packet(message: Prepared | Exited | ForkedStart) -> bytes:
+def encode_packet(message: PreparedToFork | Exited | ForkedStart) -> bytes:
     return json.dumps(asdict(message)).encode()
 
 
-def read_prepared(packet: bytes) -> Prepared:
+def read_prepared(packet: bytes) -> PreparedToFork:
     """Read a message strictly.
 
     Raises:

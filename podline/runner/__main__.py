@@ -19,11 +19,11 @@ from podline.errors import BotError, ConfigInvalid
 from podline.runner.attendance import Attendance, CallLimits
 from podline.runner.bot_errors import ending_of_bot, message_with_error
 from podline.runner.bot_file import BotFile, find_bot_file, load_bot_file
+from podline.runner.bot_output import BotOutput
 from podline.runner.channel.outbox import Outbox
 from podline.runner.dry_start import start_dry
 from podline.runner.ending import CANCELLED, LOOP_STOPPED, CallEnding
 from podline.runner.loop_watch import Blocked, watched_loop
-from podline.runner.output import Output
 from podline.runner.pausing_loop import LoopStopped, PausingLoop
 from podline.runner.process_exit import FORCED_EXIT_SECONDS, ProcessExit
 from podline.runner.settings import (
@@ -60,7 +60,7 @@ class _Process:
     loop: PausingLoop
     outbox: Outbox
     exit: ProcessExit
-    output: Output
+    output: BotOutput
     around: "Callable[[HoldCall], HoldCall] | None"
     preloaded: "Preloaded | None" = None
 
@@ -88,7 +88,7 @@ def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
     """
     began = time.monotonic()
     os.environ.setdefault(_NO_TELEMETRY, "1")
-    output = Output(os.environ)
+    output = BotOutput(os.environ)
     preloaded = None
     if (control := os.environ.pop(env.FORKS, None)) is not None:
         output.begin()
@@ -137,9 +137,9 @@ def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
     raise AssertionError("a bot ends by its own exit")
 
 
-def _fork_bots(control: int, output: Output) -> Preloaded:
+def _fork_bots(control: int, output: BotOutput) -> Preloaded:
     """Import what bots need, and fork them as the controller asks for them. Return in each of them."""
-    from podline.runner.forking.preloaded import PreloadedProcess  # noqa: PLC0415 - only where one is wanted
+    from podline.runner.forking.bot_forker import BotForker  # noqa: PLC0415 - only where one is wanted
 
     def prepare(files: "FilesRead") -> Preloaded:
         traced = env.traces_are_wanted(os.environ) and env.why_no_traces(os.environ) is None
@@ -153,7 +153,7 @@ def _fork_bots(control: int, output: Output) -> Preloaded:
         settle_memory()
         return Preloaded(bot)
 
-    return PreloadedProcess(control).serve(prepare)
+    return BotForker(control).serve(prepare)
 
 
 async def _exit_after(holding: Awaitable[CallEnding], process_exit: ProcessExit) -> NoReturn:

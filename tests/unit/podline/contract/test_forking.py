@@ -10,7 +10,7 @@ from podline.contract.forking import (
     MAX_PROBLEM_CHARACTERS,
     Exited,
     ForkedStart,
-    Prepared,
+    PreparedToFork,
     encode_packet,
     read_exited,
     read_prepared,
@@ -50,9 +50,9 @@ def test_an_exit_that_can_not_be_is_refused(packet: bytes) -> None:
 
 @pytest.mark.parametrize("problem", [None, "it has threads: python", "ü" * MAX_PROBLEM_CHARACTERS])
 def test_a_problem_fits_into_one_packet(problem: str | None) -> None:
-    packet = encode_packet(Prepared(problem))
+    packet = encode_packet(PreparedToFork(problem))
     assert len(packet) <= MAX_PACKET_BYTES
-    assert read_prepared(packet) == Prepared(problem)
+    assert read_prepared(packet) == PreparedToFork(problem)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from podline.contract.forking import (
     MAX_PACKET_BYTES,
     MAX_PROBLEM_CHARACTERS,
     Exited,
-    Prepared,
+    PreparedToFork,
     encode_packet,
 )
 from podline.runner.forking.files_read import FilesRead
@@ -28,7 +28,7 @@ from podline.runner.forking.safety import why_unsafe
 Loaded = TypeVar("Loaded")
 
 
-class PreloadedProcess:
+class BotForker:
     """Forks bots of what it has imported, for as long as the controller holds the other end of its socket."""
 
     def __init__(self, control: int) -> None:
@@ -56,7 +56,7 @@ class PreloadedProcess:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if (problem := self._why_unsafe()) is not None:
             self._exit_for(problem)
-        self._send(Prepared())
+        self._send(PreparedToFork())
         while not self._serve_once(files):
             pass
         return loaded
@@ -133,9 +133,9 @@ class PreloadedProcess:
         return why_unsafe({self._control.fileno(), *self._forked, *known})
 
     def _exit_for(self, problem: str) -> NoReturn:
-        self._send(Prepared(problem[:MAX_PROBLEM_CHARACTERS]))
+        self._send(PreparedToFork(problem[:MAX_PROBLEM_CHARACTERS]))
         os._exit(0)
 
-    def _send(self, message: Prepared | Exited) -> None:
+    def _send(self, message: PreparedToFork | Exited) -> None:
         with suppress(OSError):
             self._control.send(encode_packet(message))

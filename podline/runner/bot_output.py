@@ -9,7 +9,7 @@ from podline.runner.logs import LoggedCall, configure_logging
 from podline.runner.masking import Secrets, mask_standard_streams
 
 
-class Output:
+class BotOutput:
     """The standard streams of a process whose variables may change, by its call or because it was forked.
 
     Attributes:
