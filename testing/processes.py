@@ -125,15 +125,22 @@ def processes_of(directory: Path) -> list[str]:
     return found
 
 
-def command_of_parent(process: int) -> str:
-    """The command line of a process's parent; empty if either is gone."""
+def command_of(process: int) -> str:
+    """The command line of a process; empty if it is gone."""
     try:
-        status = Path(f"/proc/{process}/stat").read_text()
-        # After the command in parentheses: state and parent.
-        parent = status.rpartition(")")[2].split()[1]
-        return Path(f"/proc/{parent}/cmdline").read_bytes().replace(bytes(1), b" ").decode()
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(bytes(1), b" ").decode()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return ""
+
+
+def parent_of(process: int) -> int:
+    """The parent of a process; 0 if it is gone."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return 0
+    # After the command in parentheses: state and parent.
+    return int(status.rpartition(")")[2].split()[1])
 
 
 def bots_of(session_id: str) -> list[int]:

@@ -32,6 +32,7 @@ GOODBYE: Final = "PODLINE_GOODBYE"
 DRY_START: Final = "PODLINE_DRY_START"
 WARM: Final = "PODLINE_WARM"
 PRELOAD: Final = "PODLINE_PRELOAD"
+FORKS: Final = "PODLINE_FORKS"
 PERSONA: Final = "PODLINE_PERSONA"
 MAX_DURATION_SECONDS: Final = "PODLINE_MAX_DURATION_SECONDS"
 GRACE_SECONDS: Final = "PODLINE_GRACE_SECONDS"
@@ -79,7 +80,7 @@ _OF_A_CALL: Final = frozenset(
 )
 _OURS: Final = "PODLINE_"
 
-OF_A_START: Final = frozenset({WARM, PRELOAD, DRY_START})
+OF_A_START: Final = frozenset({WARM, PRELOAD, DRY_START, FORKS})
 """Variables that say how a process starts. A session's bot has none of them, and no assignment sets them."""
 
 OF_A_PROCESS: Final = frozenset({BOT_FILE, LAST_WORD})

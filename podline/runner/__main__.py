@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -20,12 +19,11 @@ from podline.errors import BotError, ConfigInvalid
 from podline.runner.attendance import Attendance, CallLimits
 from podline.runner.bot_errors import ending_of_bot, message_with_error
 from podline.runner.bot_file import BotFile, find_bot_file, load_bot_file
+from podline.runner.bot_output import BotOutput
 from podline.runner.channel.outbox import Outbox
 from podline.runner.dry_start import start_dry
 from podline.runner.ending import CANCELLED, LOOP_STOPPED, CallEnding
-from podline.runner.logs import LoggedCall, configure_logging
 from podline.runner.loop_watch import Blocked, watched_loop
-from podline.runner.masking import Secrets, mask_standard_streams
 from podline.runner.pausing_loop import LoopStopped, PausingLoop
 from podline.runner.process_exit import FORCED_EXIT_SECONDS, ProcessExit
 from podline.runner.settings import (
@@ -37,6 +35,7 @@ from podline.runner.settings import (
 from podline.runner.waiting import settle_memory, take_variables, wait_for_call
 
 if TYPE_CHECKING:
+    from podline.runner.forking.files_read import FilesRead
     from podline.runner.observers.spans import Traces
 
     LoadBot = Callable[[], Awaitable[BotFile]]
@@ -49,6 +48,10 @@ LOG_SECONDS: Final = 1.0
 """How long it may take to log why the process is about to exit."""
 
 
+_NO_TELEMETRY: Final = "ORT_DISABLE_TELEMETRY"
+"""Otherwise onnxruntime, which Pipecat imports, reports to Microsoft, from a thread and with a database."""
+
+
 @dataclass(frozen=True)
 class _Process:
     """What a process has from its start, whether it is started for a call or waits for one."""
@@ -57,15 +60,25 @@ class _Process:
     loop: PausingLoop
     outbox: Outbox
     exit: ProcessExit
-    secrets: Secrets
-    logged_call: LoggedCall
-    keep_logging: Callable[[], None]
+    output: BotOutput
     around: "Callable[[HoldCall], HoldCall] | None"
+    preloaded: "Preloaded | None" = None
 
     async def load_bot(self) -> BotFile:
         bot = await self.loop.paused(lambda: load_bot_file(self.bot_file))
-        self.keep_logging()
+        self.output.keep_logging()
         return bot
+
+
+@dataclass(frozen=True)
+class Preloaded:
+    """What was imported before a bot was forked.
+
+    Attributes:
+        bot: None if it must not be imported before there is a call.
+    """
+
+    bot: BotFile | None
 
 
 def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
@@ -74,18 +87,25 @@ def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
     `around` may put something around what holds the call, such as a measurement.
     """
     began = time.monotonic()
+    os.environ.setdefault(_NO_TELEMETRY, "1")
+    output = BotOutput(os.environ)
+    preloaded = None
+    if (control := os.environ.pop(env.FORKS, None)) is not None:
+        output.begin()
+        preloaded = _fork_bots(int(control), output)
+        began = time.monotonic()
+        output.read_again()
     outbox = Outbox(lambda: time.monotonic() - began)
     outbox.mark("process_up")
-    secrets = Secrets(os.environ)
-    logged_call = LoggedCall.of(os.environ)
 
     def message_of(ending: CallEnding) -> str:
-        return message_with_error(ending, secrets) if logged_call.shows_errors else ending.message
+        shows_errors = output.logged_call.shows_errors
+        return message_with_error(ending, output.secrets) if shows_errors else ending.message
 
     process_exit = ProcessExit(outbox, os.environ.get(env.LAST_WORD, "").strip(), message_of)
     process_exit.on_early_signal(signal.SIGTERM)
-    mask_standard_streams(secrets, sys)
-    keep_logging = configure_logging(logged_call, secrets)
+    if preloaded is None:
+        output.begin()
     settings: RunnerSettings | WaitingSettings
     try:
         if env.DRY_START in os.environ:
@@ -97,7 +117,7 @@ def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
         logger.error("call not begun", problem=error.message)
         process_exit.now(CallEnding.of(error))
     loop = PausingLoop(asyncio.new_event_loop())
-    process = _Process(bot_file, loop, outbox, process_exit, secrets, logged_call, keep_logging, around)
+    process = _Process(bot_file, loop, outbox, process_exit, output, around, preloaded)
     try:
         if isinstance(settings, WaitingSettings):
             holding = _wait_and_hold_call(process, settings)
@@ -117,6 +137,25 @@ def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
     raise AssertionError("a bot ends by its own exit")
 
 
+def _fork_bots(control: int, output: BotOutput) -> Preloaded:
+    """Import what bots need, and fork them as the controller asks for them. Return in each of them."""
+    from podline.runner.forking.bot_forker import BotForker  # noqa: PLC0415 - only where one is wanted
+
+    def prepare(files: "FilesRead") -> Preloaded:
+        traced = env.traces_are_wanted(os.environ) and env.why_no_traces(os.environ) is None
+        _prepare_for_any_call(traced=traced)
+        bot = None
+        if env.preloads(os.environ):
+            path = find_bot_file(os.environ)
+            files.watch(str(path.parent / ".env"))
+            bot = load_bot_file(path)
+            output.keep_logging()
+        settle_memory()
+        return Preloaded(bot)
+
+    return BotForker(control).serve(prepare)
+
+
 async def _exit_after(holding: Awaitable[CallEnding], process_exit: ProcessExit) -> NoReturn:
     """Hold the call, and exit from within the loop, without waiting for what libraries still run there."""
     try:
@@ -133,8 +172,11 @@ async def _exit_after(holding: Awaitable[CallEnding], process_exit: ProcessExit)
 async def _wait_and_hold_call(process: _Process, waiting: WaitingSettings) -> CallEnding:
     """Do what can be done before there is a call, wait for one, and hold it as any bot does."""
     process.outbox.contract = waiting.contract
-    _prepare_for_any_call(traced=waiting.traced)
-    bot = await process.load_bot() if waiting.preloads else None
+    if process.preloaded is not None:
+        bot = process.preloaded.bot
+    else:
+        _prepare_for_any_call(traced=waiting.traced)
+        bot = await process.load_bot() if waiting.preloads else None
     settle_memory()
     # The bot's file may have set handlers of its own.
     process.exit.on_early_signal(signal.SIGTERM, signal.SIGINT)
@@ -142,8 +184,7 @@ async def _wait_and_hold_call(process: _Process, waiting: WaitingSettings) -> Ca
     if isinstance(assigned, CallEnding):
         return assigned
     take_variables(os.environ, assigned.environment)
-    process.secrets.learn()
-    process.logged_call.read(os.environ)
+    process.output.read_again()
     return await _hold_call(process, read_settings(os.environ), bot)
 
 

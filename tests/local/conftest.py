@@ -16,7 +16,7 @@ from podline.runner.ending import UNHURRIED_SECONDS
 from sandbox.voice import Voice
 from testing.callers.browsing import chromium_here, record
 from testing.pictures.album import Album
-from testing.processes import Program, Sandbox, answers, command_of_parent, free_port, processes_of
+from testing.processes import Program, Sandbox, answers, command_of, free_port, parent_of, processes_of
 from testing.servers.livekit import LiveKitServer, livekit_server
 
 LOG_LINES = 60
@@ -110,7 +110,14 @@ def until_bots_have_left(sandbox: Sandbox) -> None:
 
 def _bots_at(sandbox: Sandbox) -> list[str]:
     bots = [line for line in processes_of(sandbox.directory) if "-m podline.runner" in line]
-    return [line for line in bots if "-m controller" not in command_of_parent(int(line.split()[0]))]
+    return [line for line in bots if not _has_a_controller(int(line.split()[0]))]
+
+
+def _has_a_controller(process: int) -> bool:
+    """Whether it runs one, or a process between does that has forked it."""
+    while "-m podline.runner" in command_of(process):
+        process = parent_of(process)
+    return "-m controller" in command_of(process)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,14 @@ class BoundedLog:
         self._is_closed = True
         self._wake()
 
+    def text(self) -> bytes:
+        """Return the kept text."""
+        position, parts = self._earlier_begins, []
+        while position < self._end:
+            position, part = self._read_from(position)
+            parts.append(part)
+        return b"".join(parts)
+
     async def read(self, *, follow: bool) -> AsyncIterator[bytes]:
         """Yield the kept text; with `follow`, also text appended until the log is closed."""
         position = self._earlier_begins

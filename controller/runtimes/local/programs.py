@@ -61,12 +61,14 @@ class BotProgram:
         directory: where it starts; None for a directory of the launch's own.
         defaults: variables that a launch may overrule.
         variables: variables that nothing overrules.
+        can_preload: True if it is our runner, which can import what bots need and fork them.
     """
 
     command: tuple[str, ...]
     directory: Path | None = None
     defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict)
+    can_preload: bool = False
 
 
 class AgentPrograms:
@@ -96,6 +98,7 @@ class AgentPrograms:
                 command=(sys.executable, *_RUNNER),
                 defaults=self._variables,
                 variables={environment.BOT_FILE: str(_BUILT_IN)},
+                can_preload=True,
             )
         file = home.directory / (agent.definition.file or _BOT_FILE)
         python = agent.definition.python
@@ -110,6 +113,7 @@ class AgentPrograms:
             directory=home.directory,
             defaults={**inherited, **home.secret_set},
             variables=variables,
+            can_preload=True,
         )
 
     def _inherited(self, name: str) -> dict[str, str]:

@@ -7,17 +7,16 @@ that is killed.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import secrets
 import shutil
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import suppress
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from controller.core.agents import AgentVersion
 from controller.core.endings import ending_for
@@ -33,10 +32,14 @@ from controller.runtimes.local.guardian import Guardian
 from controller.runtimes.local.installation import LocalInstallation
 from controller.runtimes.local.memory import oom_kills
 from controller.runtimes.local.output import copy_output
+from controller.runtimes.local.processes.preloads import Preload, Preloads
+from controller.runtimes.local.processes.process import Process, kill_group
+from controller.runtimes.local.processes.spawned import Spawn, Spawner
 from controller.runtimes.local.programs import BotProgram
 from controller.runtimes.local.strays import kill_strays
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract import environment
+from podline.contract.forking import ForkedStart
 from podline.contract.reasons import Reason
 
 log = logging.getLogger("podline.runtimes.local")
@@ -45,10 +48,7 @@ _LAST_WORD: Final = "last-word.json"
 _OUTPUT_SECONDS: Final = 1.0
 """How long reading the rest of the pipe may take after the bot is gone."""
 
-_SHELL: Final = "/bin/sh"
-_ANNOUNCE_AND_RUN: Final = 'echo "+$$" >&0 && exec "$@" < /dev/null'
-"""Run by the shell that becomes the bot. With the guardian's pipe as its standard input, it announces the
-process group before the bot exists, so that a killed controller never leaves an unknown one."""
+_NO_FORKS: Final = None if sys.platform == "linux" else "only Linux shows whether that is safe"
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +59,7 @@ class _BotProcess:
         session_id: the session that it is for; None for a warm bot that waits for one.
     """
 
-    process: asyncio.subprocess.Process
+    process: Process
     directory: Path
     log: BoundedLog
     oom_kills_before: int
@@ -69,12 +69,18 @@ class _BotProcess:
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A process to start."""
+    """A process to start.
+
+    Attributes:
+        variables: that bots of this agent have in common, if they wait.
+        own: that only this one has.
+    """
 
     launch_id: str
     session_id: str | None
     agent: AgentVersion
     variables: Mapping[str, str] = field(repr=False)
+    own: Mapping[str, str] = field(repr=False)
 
 
 class LocalRuntime:
@@ -111,14 +117,15 @@ class LocalRuntime:
         self._grace_seconds = grace_seconds
         self._keep_ended_seconds = keep_ended_seconds
         self._clock = clock
-        self._script = _ANNOUNCE_AND_RUN
-        if memory_megabytes is not None:
-            self._script = f"ulimit -d {memory_megabytes * 1024} && {self._script}"
+        self._memory_megabytes = memory_megabytes
         self._memory_events = memory_events
         self._installation = LocalInstallation(state, lambda: secrets.token_hex(INSTALLATION_CHARACTERS // 2))
         self._bots: dict[str, _BotProcess] = {}
+        self._starting: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
         self._guardian: Guardian | None = None
+        self._spawner: Spawner | None = None
+        self._preloads: Preloads | None = None
         self._observations: ObservationQueue[Observation] = ObservationQueue()
 
     def installation_id(self) -> str:
@@ -128,10 +135,19 @@ class LocalRuntime:
         return self._observations.read_during(self._run())
 
     async def _run(self) -> None:
-        self._guardian = Guardian(self._directory, self._grace_seconds)
+        self._guardian = guardian = Guardian(self._directory, self._grace_seconds)
+        self._spawner = spawner = Spawner(guardian.entrance, self._memory_megabytes)
         try:
-            async with asyncio.TaskGroup() as self._tasks:
-                await self._guardian.run()
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._preloads = Preloads(
+                    spawner=spawner,
+                    guardian=guardian,
+                    directory=self._directory,
+                    own=lambda work: _own(tasks, work),
+                    problem=_NO_FORKS,
+                )
+                await guardian.run()
         finally:
             self._tasks = None
             self._installation.close()
@@ -145,18 +161,19 @@ class LocalRuntime:
         """Find nothing: no other controller starts bots of ours."""
 
     async def launch(self, launch: Launch) -> None:
-        variables = {**launch.environment, **(launch.secrets or {})}
         session = launch.session
-        await self._start(_Start(session.launch_id, session.id, launch.agent, variables))
+        own = {**launch.environment, **(launch.secrets or {})}
+        await self._start(_Start(session.launch_id, session.id, launch.agent, {}, own))
 
     async def launch_warm(self, launch: WarmLaunch) -> None:
-        variables = {**launch.environment, **launch.secrets}
-        await self._start(_Start(launch.bot.launch_id, None, launch.agent, variables))
+        launch_id = launch.bot.launch_id
+        own = {**launch.secrets, environment.LAUNCH_ID: launch_id}
+        await self._start(_Start(launch_id, None, launch.agent, launch.environment, own))
 
     async def claim(self, launch: Launch) -> None:
         session = launch.session
         bot = self._bots.get(session.launch_id)
-        if bot is None or bot.process.returncode is not None or bot.asked_to_leave.is_set():
+        if bot is None or bot.process.is_gone or bot.asked_to_leave.is_set():
             raise NotClaimed("Its process is gone, or about to be.")
         if bot.session_id not in (None, session.id):
             raise NotClaimed("It is another session's.")
@@ -170,18 +187,21 @@ class LocalRuntime:
         if self._tasks is None or self._guardian is None:
             raise RuntimeUnavailable("The local runtime is not running.")
         launch_id = start.launch_id
-        if launch_id in self._bots:
+        if launch_id in self._bots or launch_id in self._starting:
             return
         log_ = self._make_directory(self._directory / launch_id)
+        self._starting.add(launch_id)
         try:
-            bot, output = await self._spawn(start, log_, self._guardian.entrance)
+            bot, output = await self._run_program(start, log_)
         except OSError as error:
             log_.close()
             shutil.rmtree(log_.directory, ignore_errors=True)
             raise RuntimeUnavailable(f"The bot's process could not be started: {error.strerror}.") from error
+        finally:
+            self._starting.remove(launch_id)
         if self._tasks is None:
             # The controller has shut down in the meantime, and the guardian with it.
-            _kill_group(bot.process.pid)
+            kill_group(bot.process.pid)
             raise RuntimeUnavailable("The local runtime has shut down.")
         self._guardian.add(bot.process.pid)
         self._bots[launch_id] = bot
@@ -209,35 +229,54 @@ class LocalRuntime:
                 "Check the disk that TMPDIR is on."
             ) from error
 
-    async def _spawn(self, start: _Start, log_: BoundedLog, entrance: int) -> tuple[_BotProcess, int]:
+    async def _run_program(self, start: _Start, log_: BoundedLog) -> tuple[_BotProcess, int]:
         """Start the process. Return it with the reading end of its output."""
         program = self._program_of(start.agent)
-        if shutil.which(program.command[0]) is None:
-            # The shell could report this only in the bot's log.
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         oom_kills_before = oom_kills(self._memory_events)
+        own = {**start.own, environment.LAST_WORD: str(log_.directory / _LAST_WORD)}
         reading, writing = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(_SHELL, "-c", self._script, "podline", *program.command),
-                stdin=entrance,
-                stdout=writing,
-                stderr=writing,
-                cwd=program.directory or log_.directory,
-                env={
-                    **program.defaults,
-                    **start.variables,
-                    **program.variables,
-                    environment.LAST_WORD: str(log_.directory / _LAST_WORD),
-                },
-                start_new_session=True,
-            )
-        except OSError:
+            process: Process | None = None
+            if start.session_id is None and program.can_preload:
+                process = await self._fork(program, start, own, log_, writing)
+            if process is None:
+                process = await self._spawn(program, start, own, log_, writing)
+        except BaseException:
             os.close(reading)
             raise
         finally:
             os.close(writing)
         return _BotProcess(process, log_.directory, log_, oom_kills_before, start.session_id), reading
+
+    async def _spawn(
+        self, program: BotProgram, start: _Start, own: Mapping[str, str], log_: BoundedLog, output: int
+    ) -> Process:
+        if self._spawner is None:
+            raise RuntimeUnavailable("The local runtime is not running.")
+        spawn = Spawn(
+            command=program.command,
+            directory=program.directory or log_.directory,
+            variables={**program.defaults, **start.variables, **own, **program.variables},
+            output=output,
+        )
+        return await self._spawner.spawn(spawn)
+
+    async def _fork(
+        self, program: BotProgram, start: _Start, own: Mapping[str, str], log_: BoundedLog, output: int
+    ) -> Process | None:
+        """Return a process like one that is spawned; None if none can be forked."""
+        if self._preloads is None:
+            raise RuntimeUnavailable("The local runtime is not running.")
+        shared = {
+            name: value
+            for name, value in {**program.defaults, **start.variables, **program.variables}.items()
+            if name not in own
+        }
+        preload = Preload(
+            agent=start.agent, command=program.command, directory=program.directory, variables=shared
+        )
+        directory = None if program.directory is not None else str(log_.directory)
+        return await self._preloads.fork(preload, ForkedStart(dict(own), directory), log_, output)
 
     async def _watch(self, launch_id: str, bot: _BotProcess, output: int, guardian: Guardian) -> None:
         """Observe one bot until it is gone, and clean up once its log has been kept long enough."""
@@ -262,26 +301,20 @@ class LocalRuntime:
             await bot.process.wait()
         finally:
             # Even if the controller is shutting down in haste: no process outlives it.
-            _kill_group(bot.process.pid)
+            kill_group(bot.process.pid)
             kill_strays(launch_id)
             await bot.process.wait()
             guardian.remove(bot.process.pid)
 
     async def _stop_when_asked(self, bot: _BotProcess) -> None:
         await bot.asked_to_leave.wait()
-        if bot.process.returncode is None:
-            with suppress(ProcessLookupError):
-                # Not by the process's own method: its second call would reap a bot that is gone at once, and
-                # asyncio could not learn any more how it ended.
-                os.kill(bot.process.pid, signal.SIGTERM)
-                # A stopped process handles no signal until it is continued. Now it can still say goodbye.
-                os.kill(bot.process.pid, signal.SIGCONT)
+        bot.process.terminate()
         await asyncio.sleep(self._grace_seconds)
         log.warning("bot killed after the grace period", extra={"pid": bot.process.pid})
-        _kill_group(bot.process.pid)
+        kill_group(bot.process.pid)
 
     def _exit(self, bot: _BotProcess) -> Exit:
-        code = bot.process.returncode
+        code = bot.process.status
         now = self._clock.now()
         final_report, written = read_final_report(bot.directory / _LAST_WORD) or (None, now)
         # The kernel's SIGKILL looks like any other. Only its own count shows that it was the kernel's.
@@ -295,7 +328,5 @@ class LocalRuntime:
         )
 
 
-def _kill_group(leader: int) -> None:
-    """Kill the rest of a process group. An empty group is not an error."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
+def _own(tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
+    tasks.create_task(work)

@@ -132,6 +132,14 @@ def resident_megabytes(process: int) -> float:
 
 def proportional_megabytes(process: int) -> float:
     """Memory with each shared page counted in part: Pss of proc(5)'s smaps_rollup."""
+    return _megabytes(process, "Pss:")
+
+
+def private_megabytes(process: int) -> float:
+    """Memory in pages that no other process has mapped: Private of proc(5)'s smaps_rollup."""
+    return _megabytes(process, "Private_Clean:", "Private_Dirty:")
+
+
+def _megabytes(process: int, *names: str) -> float:
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    [pss] = [line for line in lines if line.startswith("Pss:")]
-    return int(pss.split()[1]) * 1024 / 1e6
+    return sum(int(line.split()[1]) for line in lines if line.startswith(names)) * 1024 / 1e6

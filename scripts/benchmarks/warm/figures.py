@@ -56,6 +56,9 @@ def _local_figures(sizes: local.LocalSizes) -> list[Figure]:
         Figure(local.together(local.TOOK, crowd), NUMBER, target=str(sizes.kept), summarize=taken),
         Figure(local.memory_name(local.RESIDENT, sizes.kept), MEGABYTES),
         Figure(local.memory_name(local.PROPORTIONAL, sizes.kept), MEGABYTES, target="below 60 MB"),
+        Figure(local.PRIVATE, MEGABYTES),
+        Figure(local.PRELOADED, MEGABYTES),
+        Figure(local.WAITED, MILLISECONDS, summarize=worst),
         Figure(local.WATCHED, MILLISECONDS, target="0"),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from scripts.benchmarks.calls.programs import (
     Machine,
     children_of,
     ended,
+    private_megabytes,
     processor_seconds,
     programs,
     proportional_megabytes,
@@ -33,8 +35,13 @@ from testing.processes import eventually
 TOOK: Final = "starts that took a warm bot"
 RESIDENT: Final = "resident memory of a waiting bot"
 PROPORTIONAL: Final = "proportional memory of a waiting bot"
+PRIVATE: Final = "memory that a waiting bot shares with nobody"
+PRELOADED: Final = "proportional memory of the process that bots are forked from"
+WAITED: Final = "from a waiting bot's start until it waits"
 WATCHED: Final = "processor time of a waiting bot in 10 s"
 
+_RUNNER: Final = "podline.runner"
+_WAITS: Final = "waiting for a call"
 _READY_SECONDS: Final = 60.0
 _JOIN_SECONDS: Final = 300.0
 """Only a hang takes this long: a hundred cold bots share the machine."""
@@ -75,12 +82,14 @@ class MeasuredStart:
         joined_seconds: From when the controller accepted the request until the bot has joined.
         is_cold: True if no warm bot took it.
         greeted_seconds: From the request to the first sound that the caller heard; None without a caller.
+        waited_seconds: From the start of the bot's process until it waited; None if it never did.
     """
 
     answered_seconds: float
     joined_seconds: float
     is_cold: bool
     greeted_seconds: float | None = None
+    waited_seconds: float | None = None
 
     def figures(self) -> dict[str, float]:
         """Return what was measured, by what it is, without how many started at one time."""
@@ -160,9 +169,10 @@ async def _measure_crowd(run: BenchRun, machine: Machine, http: httpx.AsyncClien
 
 
 async def _measure_waiting(run: BenchRun, machine: Machine, sizes: LocalSizes) -> None:
-    bots = children_of(machine.controller.process.pid, "podline.runner")
-    if len(bots) != sizes.kept:
-        run.faults.append(f"{len(bots)} bots wait, and {sizes.kept} were ready.")
+    preloaded = children_of(machine.controller.process.pid, _RUNNER)
+    bots = [bot for each in preloaded for bot in children_of(each, _RUNNER)]
+    if len(preloaded) != 1 or len(bots) != sizes.kept:
+        run.faults.append(f"{len(bots)} bots of {len(preloaded)} wait, and {sizes.kept} were ready.")
     before = {bot: processor_seconds(bot) for bot in bots}
     await asyncio.sleep(sizes.watched_seconds)
     for bot, used in before.items():
@@ -170,6 +180,9 @@ async def _measure_waiting(run: BenchRun, machine: Machine, sizes: LocalSizes) -
         run.results.sample(WATCHED, WARM, in_ten_seconds)
         run.results.sample(memory_name(RESIDENT, sizes.kept), WARM, resident_megabytes(bot))
         run.results.sample(memory_name(PROPORTIONAL, sizes.kept), WARM, proportional_megabytes(bot))
+        run.results.sample(PRIVATE, WARM, private_megabytes(bot))
+    for each in preloaded:
+        run.results.sample(PRELOADED, WARM, proportional_megabytes(each))
 
 
 def _in_turn(number: int) -> tuple[str, str]:
@@ -179,6 +192,8 @@ def _in_turn(number: int) -> tuple[str, str]:
 def _sample(run: BenchRun, number: int, agent: str, start: MeasuredStart, name: Callable[[str], str]) -> None:
     for figure, value in start.figures().items():
         run.sample(number, name(figure), agent, value)
+    if start.waited_seconds is not None:
+        run.sample(number, WAITED, agent, start.waited_seconds)
     if agent == WARM:
         run.sample(number, name(TOOK), agent, float(not start.is_cold))
 
@@ -190,8 +205,9 @@ async def _call(machine: Machine, http: httpx.AsyncClient, voice: Voice, agent: 
     room = RoomAddress(session["room"]["url"], session["room"]["token"])
     async with calling(machine.url, voice, room=room) as (caller, _):
         greeted = await caller.hears_bot() - began
+    waited = await _seconds_until_it_waited(http, session["id"])
     [session] = await _end(machine, http, [session])
-    return MeasuredStart(answered, _seconds_to_join(session), session["cold_start"], greeted)
+    return MeasuredStart(answered, _seconds_to_join(session), session["cold_start"], greeted, waited)
 
 
 async def _starts(
@@ -232,6 +248,13 @@ async def _joined(http: httpx.AsyncClient, session_id: str) -> dict[str, Any]:
         return session if session["timeline"]["joined"] else None
 
     return await eventually(found, "a bot that has joined", within=_JOIN_SECONDS)
+
+
+async def _seconds_until_it_waited(http: httpx.AsyncClient, session_id: str) -> float | None:
+    """Return what the bot has logged about that."""
+    lines = (await http.get(f"/v1/sessions/{session_id}/logs")).raise_for_status().text.splitlines()
+    waits = [json.loads(line) for line in lines if f'"{_WAITS}"' in line]
+    return float(waits[0]["seconds"]) if waits else None
 
 
 def _seconds_to_join(session: dict[str, Any]) -> float:

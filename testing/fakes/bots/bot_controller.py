@@ -53,7 +53,8 @@ class FakeController:
         start_seconds: How long a bot may take to do what a test waits for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, launch_id: str = "launch-1") -> None:
+        self.launch_id = launch_id
         self.counter = Counter()
         self.reports: list[Report] = []
         self.polls: list[str | None] = []
@@ -70,9 +71,10 @@ class FakeController:
         self.start_seconds = 10.0
         self._changed = asyncio.Condition()
         app = web.Application()
-        app.router.add_post("/internal/launches/launch-1/reports", self._report)
-        app.router.add_get("/internal/launches/launch-1/inbox", self._poll)
-        app.router.add_post("/internal/launches/launch-1/inbox/{id}", self._answer)
+        launch = f"/internal/launches/{launch_id}"
+        app.router.add_post(f"{launch}/reports", self._report)
+        app.router.add_get(f"{launch}/inbox", self._poll)
+        app.router.add_post(f"{launch}/inbox/{{id}}", self._answer)
         self._server = TestServer(app)
 
     async def __aenter__(self) -> Self:
@@ -84,7 +86,7 @@ class FakeController:
 
     @property
     def channel(self) -> Channel:
-        return Channel(str(self._server.make_url("")).rstrip("/"), "launch-1", "token-1")
+        return Channel(str(self._server.make_url("")).rstrip("/"), self.launch_id, "token-1")
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something the bot sent has made this true."""

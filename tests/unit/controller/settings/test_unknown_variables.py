@@ -18,6 +18,7 @@ OF_ONE_SESSION = {
     environment.LAUNCH_ID,
     environment.LAUNCH_TOKEN,
     environment.LAST_WORD,
+    environment.FORKS,
     environment.PERSONA,
 }
 """The controller writes them for each bot, and reads none of them."""

@@ -1,0 +1,1 @@
+"""A process that has imported what a bot needs, and forks bots."""
