@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     import aiortc
     import av
     from aiortc import codecs as aiortc_codecs
+    from aiortc import rtcrtpreceiver
     from av.audio import codeccontext
 else:
     aiortc = optional("webrtc", "aiortc")
     aiortc_codecs = optional("webrtc", "aiortc.codecs")
+    rtcrtpreceiver = optional("webrtc", "aiortc.rtcrtpreceiver")
     av = optional("webrtc", "av")
     codeccontext = optional("webrtc", "av.audio.codeccontext")
 
@@ -52,7 +54,7 @@ class OpusPackets:
         self._sample_rate = sample_rate
         self._samples = round(sample_rate * PACKET_SECONDS)
 
-    def encode(self, pcm: bytes, timestamp: int) -> av.Packet:
+    def encode(self, pcm: bytes, timestamp: int) -> av.Packet[Any]:
         """Return the packet of 20 ms of mono 16-bit audio, which begins at this sample."""
         frame = av.AudioFrame(format="s16", layout="mono", samples=self._samples)
         frame.planes[0].update(pcm)
@@ -100,5 +102,8 @@ class DirectDecoder(queue.Queue[Any]):
 
 def decode_directly(receiver: aiortc.RTCRtpReceiver) -> None:
     """Have a receiver of audio, which does not receive yet, decode where packets arrive."""
-    if not isinstance(vars(receiver).get(_DECODER_QUEUE), DirectDecoder):
-        setattr(receiver, _DECODER_QUEUE, DirectDecoder(receiver.track._queue))  # noqa: SLF001 - likewise
+    track = receiver.track
+    if isinstance(track, rtcrtpreceiver.RemoteStreamTrack) and not isinstance(
+        vars(receiver).get(_DECODER_QUEUE), DirectDecoder
+    ):
+        setattr(receiver, _DECODER_QUEUE, DirectDecoder(track._queue))  # noqa: SLF001 - likewise

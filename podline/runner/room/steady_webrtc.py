@@ -118,7 +118,7 @@ class SteadyAudioTrack(smallwebrtc_transport.RawAudioTrack):
         elif early < -MAX_CATCH_UP_SECONDS:
             self._began -= early
 
-    async def _next_packet(self, packets: OpusPackets) -> av.Packet:
+    async def _next_packet(self, packets: OpusPackets) -> av.Packet[Any]:
         while not self._auto_silence and not self._chunk_queue:
             await self._sleep(_LOOK_AGAIN_SECONDS)
         is_speech = bool(self._chunk_queue)
