@@ -1,5 +1,6 @@
 """Detection by Silero that runs its model for sound only notices what it notices with every window."""
 
+import itertools
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -86,9 +87,7 @@ def changes(states: list[VADState]) -> list[tuple[VADState, int]]:
     """When somebody began and stopped to speak, in pieces of 20 ms."""
     settled = [state for state in states if state in (VADState.QUIET, VADState.SPEAKING)]
     at = [number for number, state in enumerate(states) if state in (VADState.QUIET, VADState.SPEAKING)]
-    return [
-        (now, at[i + 1]) for i, (was, now) in enumerate(zip(settled, settled[1:], strict=False)) if was != now
-    ]
+    return [(now, at[i + 1]) for i, (was, now) in enumerate(itertools.pairwise(settled)) if was != now]
 
 
 def spared(analyzer: Kind, monkeypatch: pytest.MonkeyPatch) -> Kind:
