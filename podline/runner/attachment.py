@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame, InputAudioRawFrame
-from pipecat.observers.base_observer import BaseObserver
+from pipecat.observers.base_observer import BaseObserver, FrameProcessed
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.processors.frameworks.rtvi import RTVIProcessor
@@ -101,6 +101,19 @@ def observe(worker: PipelineWorker, *observers: BaseObserver) -> None:
     """Have these see each frame of the worker's pipeline."""
     for each in observers:
         worker.add_observer(each)
+
+
+def spare_observers(worker: PipelineWorker) -> None:
+    """Queue that a frame was processed only for observers that look at it. Few do, and all were woken."""
+    observer = worker._observer  # noqa: SLF001 - Pipecat has no other way
+
+    async def on_process_frame(data: FrameProcessed) -> None:
+        for proxy in (observer._proxies or {}).values():  # noqa: SLF001 - likewise
+            looks = proxy.observer.on_process_frame
+            if getattr(looks, "__func__", looks) is not BaseObserver.on_process_frame:
+                await proxy.queue.put(data)
+
+    observer.on_process_frame = on_process_frame  # type: ignore[method-assign]  # likewise
 
 
 def limit_hearing(microphone: BaseInputTransport, hearing: Hearing) -> None:

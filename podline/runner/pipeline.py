@@ -22,6 +22,7 @@ from podline.runner.attachment import (
     observe,
     rtvi_of,
     set_up,
+    spare_observers,
 )
 from podline.runner.attendance import Attendance
 from podline.runner.cues import cues_for
@@ -35,6 +36,7 @@ from podline.runner.observers.requests import RequestObserver
 from podline.runner.observers.voice import VoiceObserver
 from podline.runner.room.hearing import Hearing
 from podline.runner.settings import RunnerSettings
+from podline.runner.voice_detection import detect_voice_when_audible
 
 FLUSH_SECONDS: Final = 0.5
 """How long frames that are under way may take through the pipeline before it is cancelled."""
@@ -80,6 +82,8 @@ class CallPipeline:
         by_model = () if has_transcripts else (HeardTurnObserver(observers.record, clock),)
         self.cues = cues_for(every_processor(worker.pipeline), settings.goodbye)
         observe(worker, self.voice, *observers.of_call(self.answers, self.idle, requests, *by_model))
+        spare_observers(worker)
+        detect_voice_when_audible(worker)
         self.finished = asyncio.Event()
         worker.add_event_handler("on_pipeline_finished", lambda *_: self.finished.set())
         self.health = PipelineHealth(worker, attendance, settings.mute_seconds)
@@ -111,3 +115,4 @@ def attach_beside(worker: PipelineWorker, observers: SessionObservers) -> None:
     """Attach to a worker that does not meet the caller: what its services use counts."""
     set_up(worker)
     observe(worker, *observers.of_services())
+    spare_observers(worker)

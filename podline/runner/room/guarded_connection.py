@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from podline.bucket import Clock
 from podline.extras import optional
 from podline.runner.room.client_messages import PING, ClientMessages
+from podline.runner.room.direct_codecs import decode_directly
 from podline.runner.room.steady_webrtc import SteadyMicrophone
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class GuardedConnection(smallwebrtc.SmallWebRTCConnection):
         # Called before an offer is answered; aiortc drops an inactive track before decoding it.
         for number, transceiver in enumerate(self._pc.getTransceivers()):
             transceiver.direction = _DIRECTIONS.get((number, transceiver.kind), "inactive")
+            if transceiver.kind == "audio":
+                decode_directly(transceiver.receiver)
 
     async def _create_answer(self, sdp: str, type: str) -> None:  # noqa: A002 - Pipecat's name
         await super()._create_answer(sdp, type)

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from podline.bucket import Clock
 from podline.extras import optional
+from podline.runner.room.direct_codecs import OPUS_RATES, OpusPackets, sends_opus
 
 if TYPE_CHECKING:
+    import av
     from aioice import turn
     from aiortc import rtcrtpreceiver, rtcrtpsender, rtcsctptransport
     from pipecat.transports.base_transport import TransportParams
@@ -35,6 +37,9 @@ else:
 
 MAX_VIDEO_FRAMES: Final = 3
 """A tenth of a second."""
+
+_LOOK_AGAIN_SECONDS: Final = 0.005
+"""How often a track that sends no silence looks for the bot's next words, as in Pipecat."""
 
 MAX_CATCH_UP_SECONDS: Final = 0.5
 """How much lost time the bot's audio makes up for by being sent faster. After a longer stall of the process
@@ -53,13 +58,22 @@ def keep_steady_time() -> None:
 
 
 class SteadyAudioTrack(smallwebrtc_transport.RawAudioTrack):
-    """Sends 10 ms of the bot's audio every 10 ms."""
+    """Sends 10 ms of the bot's audio every 10 ms, or 20 ms that are encoded every 20 ms.
+
+    Args:
+        sample_rate: Samples per second of the audio that the bot will add.
+        auto_silence: Whether silence is sent while the bot says nothing.
+        opus: Whether the caller takes Opus. The track encodes it itself if it can.
+        clock: Seconds that pass steadily.
+        sleep: What waits by the clock.
+    """
 
     def __init__(
         self,
         sample_rate: int,
         *,
         auto_silence: bool,
+        opus: bool = False,
         clock: Clock = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -69,6 +83,7 @@ class SteadyAudioTrack(smallwebrtc_transport.RawAudioTrack):
         self._clock = clock
         self._sleep = sleep
         self._began = clock()
+        self._packets = OpusPackets(sample_rate) if opus and sample_rate in OPUS_RATES else None
 
     def add_audio_bytes(self, audio_bytes: bytes) -> Any:
         """Return a future that is done once the audio is sent, or can't be sent any more."""
@@ -90,12 +105,38 @@ class SteadyAudioTrack(smallwebrtc_transport.RawAudioTrack):
                 sent.set_result(False)
 
     async def recv(self) -> Any:
-        early = self._began + self._timestamp / self._sample_rate - self._clock()
+        await self._until(self._timestamp)
+        if self._packets is None:
+            return await super().recv()  # type: ignore[no-untyped-call]  # theirs has no annotation
+        return await self._next_packet(self._packets)
+
+    async def _until(self, timestamp: int) -> None:
+        """Wait until this sample is due."""
+        early = self._began + timestamp / self._sample_rate - self._clock()
         if early > 0:
             await self._sleep(early)
         elif early < -MAX_CATCH_UP_SECONDS:
             self._began -= early
-        return await super().recv()  # type: ignore[no-untyped-call]  # theirs has no annotation
+
+    async def _next_packet(self, packets: OpusPackets) -> av.Packet[Any]:
+        while not self._auto_silence and not self._chunk_queue:
+            await self._sleep(_LOOK_AGAIN_SECONDS)
+        is_speech = bool(self._chunk_queue)
+        pcm = self._next_10ms()
+        if is_speech and not self._chunk_queue:
+            # A bot that writes 10 ms at a time writes the next once the first are taken.
+            await self._until(self._timestamp + self._samples_per_10ms)
+        pcm += self._next_10ms()
+        begins_at, self._timestamp = self._timestamp, self._timestamp + 2 * self._samples_per_10ms
+        return packets.encode(pcm, begins_at)
+
+    def _next_10ms(self) -> bytes:
+        if not self._chunk_queue:
+            return bytes(self._bytes_per_10ms)
+        pcm, taken = self._chunk_queue.popleft()
+        if taken is not None and not taken.done():
+            taken.set_result(True)
+        return bytes(pcm)
 
 
 def keep_latest(video: smallwebrtc_transport.RawVideoTrack) -> None:
@@ -163,6 +204,9 @@ class SteadyTransport(smallwebrtc_transport.SmallWebRTCTransport):
         self._track = track = SteadyAudioTrack(
             client._out_sample_rate,  # noqa: SLF001 - Pipecat makes its client itself
             auto_silence=self._params.audio_out_auto_silence,
+            opus=sends_opus(
+                webrtc_connection.pc.getTransceivers()[smallwebrtc_connection.AUDIO_TRANSCEIVER_INDEX]
+            ),
         )
         client._audio_output_track = track  # type: ignore[assignment]  # noqa: SLF001 - likewise
         webrtc_connection.replace_audio_track(track)

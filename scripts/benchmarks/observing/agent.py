@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Final
@@ -12,17 +13,18 @@ from testing.processes import ROOT
 _RUNNER: Final = """\
 #!/bin/sh
 # The controller starts it with the arguments of Python that run our runner.
-PYTHONPATH={root} exec {python} -P -m scripts.benchmarks.observing.bot {figures}
+PYTHONPATH={root} exec {python} -P -m {module} {arguments}
 """
 
 
-def make_assistant(agents: Path, figures: Path) -> None:
-    """Make the agent in a folder of agents. A recorded bot leaves its figures in the file."""
+def make_assistant(agents: Path, module: str, *arguments: str) -> None:
+    """Make the agent in a folder of agents. Its bots run in this module, with these arguments."""
     directory = agents / DEFAULT_AGENT
     directory.mkdir(parents=True)
     # Not bot.py: that would be found instead of the package of this name.
     (directory / "assistant.py").write_text("from bot.bot import bot\n\n__all__ = ['bot']\n")
     (directory / "podline.toml").write_text('file = "assistant.py"\npython = "./python"\n')
     python = directory / "python"
-    python.write_text(_RUNNER.format(root=ROOT, python=sys.executable, figures=figures))
+    words = shlex.join(arguments)
+    python.write_text(_RUNNER.format(root=ROOT, python=sys.executable, module=module, arguments=words))
     python.chmod(0o700)

@@ -47,7 +47,7 @@ async def measure(run: BenchRun) -> None:
     voice = Voice()
     figures = run.directory / "figures.json"
     agents = run.directory / "agents"
-    make_assistant(agents, figures)
+    make_assistant(agents, "scripts.benchmarks.observing.bot", str(figures))
     # A bot that is not observed can't know what its caller hears.
     settings = {"PODLINE_AGENTS": str(agents), "PODLINE_MUTE_SECONDS": "0"}
     run.progress.doing("starting sandbox and controller")

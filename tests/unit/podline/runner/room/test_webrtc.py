@@ -16,11 +16,11 @@ from av import VideoFrame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from podline.errors import BotError
 from podline.runner.room.caller_meeting import CallerMeeting
 from podline.runner.room.protocols import UnusableOffer
 from podline.runner.room.webrtc import Peer
 from testing.callers.client_messages import unhurried_messages
+from testing.callers.nobody import Nobody
 
 SECRETS = ("a=ice-", "a=setup", "a=fingerprint")
 ANSWERABLE = (
@@ -33,15 +33,6 @@ CHANNEL = (
     "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=sctp-port:5000\r\n"
     + "".join(line for line in ANSWERABLE.splitlines(keepends=True) if line.startswith(SECRETS))
 )
-
-
-class Nobody:
-    """Presence that takes no notice."""
-
-    def joined(self) -> None: ...
-    def caller_joined(self) -> None: ...
-    def caller_left(self, *, abruptly: bool) -> None: ...
-    def room_failed(self, error: BotError) -> None: ...
 
 
 class Listener(asyncio.DatagramProtocol):
