@@ -1,13 +1,12 @@
 """Environment in, exit code out: run one bot for one call."""
 
 import asyncio
-import gc
 import os
 import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -22,6 +21,7 @@ from podline.runner.bot_file import BotFile, find_bot_file, load_bot_file
 from podline.runner.bot_output import BotOutput
 from podline.runner.channel.outbox import Outbox
 from podline.runner.dry_start import start_dry
+from podline.runner.early_imports import import_session, import_what_was_put_off, prepare_for_any_call
 from podline.runner.ending import CANCELLED, LOOP_STOPPED, CallEnding
 from podline.runner.loop_watch import Blocked, watched_loop
 from podline.runner.pausing_loop import LoopStopped, PausingLoop
@@ -35,14 +35,9 @@ from podline.runner.settings import (
 from podline.runner.waiting import settle_memory, take_variables, wait_for_call
 
 if TYPE_CHECKING:
+    from podline.runner.early_imports import HoldCall
     from podline.runner.forking.files_read import FilesRead
     from podline.runner.observers.spans import Traces
-
-    LoadBot = Callable[[], Awaitable[BotFile]]
-    HoldCall = Callable[
-        [LoadBot, RunnerSettings, Outbox, Attendance, Callable[[], None], Traces | None],
-        Awaitable[CallEnding],
-    ]
 
 LOG_SECONDS: Final = 1.0
 """How long it may take to log why the process is about to exit."""
@@ -143,13 +138,14 @@ def _fork_bots(control: int, output: BotOutput) -> Preloaded:
 
     def prepare(files: "FilesRead") -> Preloaded:
         traced = env.traces_are_wanted(os.environ) and env.why_no_traces(os.environ) is None
-        _prepare_for_any_call(traced=traced)
+        prepare_for_any_call(traced=traced)
         bot = None
         if env.preloads(os.environ):
             path = find_bot_file(os.environ)
             files.watch(str(path.parent / ".env"))
             bot = load_bot_file(path)
             output.keep_logging()
+        import_what_was_put_off()
         settle_memory()
         return Preloaded(bot)
 
@@ -175,8 +171,9 @@ async def _wait_and_hold_call(process: _Process, waiting: WaitingSettings) -> Ca
     if process.preloaded is not None:
         bot = process.preloaded.bot
     else:
-        _prepare_for_any_call(traced=waiting.traced)
+        prepare_for_any_call(traced=waiting.traced)
         bot = await process.load_bot() if waiting.preloads else None
+        import_what_was_put_off()
     settle_memory()
     # The bot's file may have set handlers of its own.
     process.exit.on_early_signal(signal.SIGTERM, signal.SIGINT)
@@ -193,7 +190,7 @@ async def _hold_call(
 ) -> CallEnding:
     outbox, process_exit = process.outbox, process.exit
     outbox.contract = settings.contract
-    hold_call = _import_session()
+    hold_call = import_session()
     if process.around is not None:
         hold_call = process.around(hold_call)
     limits = CallLimits(
@@ -241,32 +238,6 @@ def _ending_of_blocked(blocked: Blocked, directory: Path) -> CallEnding:
     logging.start()
     logging.join(LOG_SECONDS)
     return ending_of_block(blocked.objects, blocked.line_below(directory))
-
-
-def _prepare_for_any_call(*, traced: bool) -> None:
-    """Import what a call needs, before it is known where its caller is.
-
-    Failures that only some calls have are left to those.
-    """
-    _import_session()
-    from podline.runner.room.transports import expect_any_transport  # noqa: PLC0415 - imports Pipecat
-
-    expect_any_transport()
-    if traced:
-        with suppress(ConfigInvalid, ImportError):
-            import podline.runner.observers.spans  # noqa: F401, PLC0415 - only for those who want traces
-
-
-def _import_session() -> "HoldCall":
-    """Import what runs a call. That takes a second, so variables are checked before.
-
-    Without garbage collection it takes a tenth less (docs/benchmarks.md). The session turns it on again once
-    the bot is loaded.
-    """
-    gc.disable()
-    from podline.runner.session import hold_call  # noqa: PLC0415
-
-    return hold_call
 
 
 def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:

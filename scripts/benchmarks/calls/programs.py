@@ -130,13 +130,6 @@ def resident_megabytes(process: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def private_megabytes(process: int) -> float:
-    """Memory of the process alone: what others share, such as the code of libraries, does not count."""
-    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    private = [line.split()[1] for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:"))]
-    return sum(map(int, private)) * 1024 / 1e6
-
-
 def proportional_megabytes(process: int) -> float:
     """Memory with each shared page counted in part: Pss of proc(5)'s smaps_rollup."""
     return _megabytes(process, "Pss:")
