@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 LOG_SECONDS: Final = 1.0
 """How long it may take to log why the process is about to exit."""
-
-
 _NO_TELEMETRY: Final = "ORT_DISABLE_TELEMETRY"
 """Otherwise onnxruntime, which Pipecat imports, reports to Microsoft, from a thread and with a database."""
 
@@ -88,8 +86,8 @@ def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
     if (control := os.environ.pop(env.FORKS, None)) is not None:
         output.begin()
         preloaded = _fork_bots(int(control), output)
-        began = time.monotonic()
         output.read_again()
+        began = time.monotonic()
     outbox = Outbox(lambda: time.monotonic() - began)
     outbox.mark("process_up")
 

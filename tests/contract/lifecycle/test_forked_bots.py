@@ -35,12 +35,17 @@ MEMORY_MEGABYTES = 4000
 BOT = """
 import json, os, random, ssl, uuid
 import numpy
+from pipecat.audio.vad.silero import SileroVADAnalyzer
 
 print("imported", flush=True)
 
 async def bot(runner_args):
     drawn = [random.random(), numpy.random.random(), ssl.RAND_bytes(8).hex(), str(uuid.uuid4())]
-    print(json.dumps({"drawn": drawn, "variables": dict(os.environ), "cwd": os.getcwd()}), flush=True)
+    voice = SileroVADAnalyzer(sample_rate=16000)
+    voice.set_sample_rate(16000)
+    heard = float(voice.voice_confidence(bytes(1024))[0])
+    said = {"drawn": drawn, "heard": heard, "variables": dict(os.environ), "cwd": os.getcwd()}
+    print(json.dumps(said), flush=True)
 """
 WITH_A_THREAD = f"""
 import threading
@@ -204,6 +209,7 @@ async def test_each_forked_bot_is_a_process_of_its_own(tmp_path: Path) -> None:
     assert (of_one.exit_code, of_one.signal) == (of_two.exit_code, of_two.signal) == (1, None)
     assert of_one.final_report is not None
     assert of_one.final_report.reason == "crashed", "it has made no pipeline"
+    assert by_one["heard"] == by_two["heard"] < 0.1, "onnxruntime works, which was imported before"
     assert not set(by_one["drawn"]) & set(by_two["drawn"]), "none of it is the other's"
     assert by_one["variables"]["PODLINE_LAUNCH_ID"] == "one"
     assert by_one["variables"]["PODLINE_LAST_WORD"] != by_two["variables"]["PODLINE_LAST_WORD"]
