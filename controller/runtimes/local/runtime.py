@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import shutil
 import signal
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,14 +30,12 @@ from controller.runtimes.local.guardian import Guardian
 from controller.runtimes.local.installation import LocalInstallation
 from controller.runtimes.local.memory import oom_kills
 from controller.runtimes.local.output import copy_output
-from controller.runtimes.local.processes.preloads import Preload, Preloads
 from controller.runtimes.local.processes.process import Process, kill_group
-from controller.runtimes.local.processes.spawned import Spawn, Spawner
+from controller.runtimes.local.processes.starter import BotStart, ProcessStarter
 from controller.runtimes.local.programs import BotProgram
 from controller.runtimes.local.strays import kill_strays
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract import environment
-from podline.contract.forking import ForkedStart
 from podline.contract.reasons import Reason
 
 log = logging.getLogger("podline.runtimes.local")
@@ -47,8 +43,6 @@ log = logging.getLogger("podline.runtimes.local")
 _LAST_WORD: Final = "last-word.json"
 _OUTPUT_SECONDS: Final = 1.0
 """How long reading the rest of the pipe may take after the bot is gone."""
-
-_NO_FORKS: Final = None if sys.platform == "linux" else "only Linux shows whether that is safe"
 
 
 @dataclass(slots=True, eq=False)
@@ -65,22 +59,6 @@ class _BotProcess:
     oom_kills_before: int
     session_id: str | None
     asked_to_leave: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """A process to start.
-
-    Attributes:
-        variables: that bots of this agent have in common, if they wait.
-        own: that only this one has.
-    """
-
-    launch_id: str
-    session_id: str | None
-    agent: AgentVersion
-    variables: Mapping[str, str] = field(repr=False)
-    own: Mapping[str, str] = field(repr=False)
 
 
 class LocalRuntime:
@@ -124,8 +102,7 @@ class LocalRuntime:
         self._starting: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
         self._guardian: Guardian | None = None
-        self._spawner: Spawner | None = None
-        self._preloads: Preloads | None = None
+        self._starter: ProcessStarter | None = None
         self._observations: ObservationQueue[Observation] = ObservationQueue()
 
     def installation_id(self) -> str:
@@ -136,16 +113,15 @@ class LocalRuntime:
 
     async def _run(self) -> None:
         self._guardian = guardian = Guardian(self._directory, self._grace_seconds)
-        self._spawner = spawner = Spawner(guardian.entrance, self._memory_megabytes)
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                self._preloads = Preloads(
-                    spawner=spawner,
+                self._starter = ProcessStarter(
+                    program_of=self._program_of,
                     guardian=guardian,
                     directory=self._directory,
+                    memory_megabytes=self._memory_megabytes,
                     own=lambda work: _own(tasks, work),
-                    problem=_NO_FORKS,
                 )
                 await guardian.run()
         finally:
@@ -161,14 +137,13 @@ class LocalRuntime:
         """Find nothing: no other controller starts bots of ours."""
 
     async def launch(self, launch: Launch) -> None:
-        session = launch.session
         own = {**launch.environment, **(launch.secrets or {})}
-        await self._start(_Start(session.launch_id, session.id, launch.agent, {}, own))
+        await self._start(launch.session.launch_id, launch.session.id, launch.agent, {}, own)
 
     async def launch_warm(self, launch: WarmLaunch) -> None:
         launch_id = launch.bot.launch_id
         own = {**launch.secrets, environment.LAUNCH_ID: launch_id}
-        await self._start(_Start(launch_id, None, launch.agent, launch.environment, own))
+        await self._start(launch_id, None, launch.agent, launch.environment, own)
 
     async def claim(self, launch: Launch) -> None:
         session = launch.session
@@ -183,16 +158,31 @@ class LocalRuntime:
         if bot := self._bots.get(launch_id):
             bot.asked_to_leave.set()
 
-    async def _start(self, start: _Start) -> None:
-        if self._tasks is None or self._guardian is None:
+    async def _start(
+        self,
+        launch_id: str,
+        session_id: str | None,
+        agent: AgentVersion,
+        shared: Mapping[str, str],
+        own: Mapping[str, str],
+    ) -> None:
+        """Start a process with variables that it shares with others and some of its own."""
+        if self._tasks is None or self._guardian is None or self._starter is None:
             raise RuntimeUnavailable("The local runtime is not running.")
-        launch_id = start.launch_id
         if launch_id in self._bots or launch_id in self._starting:
             return
         log_ = self._make_directory(self._directory / launch_id)
+        start = BotStart(
+            agent=agent,
+            variables=shared,
+            own={**own, environment.LAST_WORD: str(log_.directory / _LAST_WORD)},
+            log=log_,
+            waits=session_id is None,
+        )
+        oom_kills_before = oom_kills(self._memory_events)
         self._starting.add(launch_id)
         try:
-            bot, output = await self._run_program(start, log_)
+            process, output = await self._starter.start(start)
         except OSError as error:
             log_.close()
             shutil.rmtree(log_.directory, ignore_errors=True)
@@ -201,10 +191,10 @@ class LocalRuntime:
             self._starting.remove(launch_id)
         if self._tasks is None:
             # The controller has shut down in the meantime, and the guardian with it.
-            kill_group(bot.process.pid)
+            kill_group(process.pid)
             raise RuntimeUnavailable("The local runtime has shut down.")
-        self._guardian.add(bot.process.pid)
-        self._bots[launch_id] = bot
+        self._guardian.add(process.pid)
+        self._bots[launch_id] = bot = _BotProcess(process, log_.directory, log_, oom_kills_before, session_id)
         self._tasks.create_task(self._watch(launch_id, bot, output, self._guardian))
 
     async def stop(self, session: Session, intent: Ending) -> None:  # noqa: ARG002 - processes keep no record
@@ -228,55 +218,6 @@ class LocalRuntime:
                 f"The bot's working directory could not be created: {error.strerror}. "
                 "Check the disk that TMPDIR is on."
             ) from error
-
-    async def _run_program(self, start: _Start, log_: BoundedLog) -> tuple[_BotProcess, int]:
-        """Start the process. Return it with the reading end of its output."""
-        program = self._program_of(start.agent)
-        oom_kills_before = oom_kills(self._memory_events)
-        own = {**start.own, environment.LAST_WORD: str(log_.directory / _LAST_WORD)}
-        reading, writing = os.pipe()
-        try:
-            process: Process | None = None
-            if start.session_id is None and program.can_preload:
-                process = await self._fork(program, start, own, log_, writing)
-            if process is None:
-                process = await self._spawn(program, start, own, log_, writing)
-        except BaseException:
-            os.close(reading)
-            raise
-        finally:
-            os.close(writing)
-        return _BotProcess(process, log_.directory, log_, oom_kills_before, start.session_id), reading
-
-    async def _spawn(
-        self, program: BotProgram, start: _Start, own: Mapping[str, str], log_: BoundedLog, output: int
-    ) -> Process:
-        if self._spawner is None:
-            raise RuntimeUnavailable("The local runtime is not running.")
-        spawn = Spawn(
-            command=program.command,
-            directory=program.directory or log_.directory,
-            variables={**program.defaults, **start.variables, **own, **program.variables},
-            output=output,
-        )
-        return await self._spawner.spawn(spawn)
-
-    async def _fork(
-        self, program: BotProgram, start: _Start, own: Mapping[str, str], log_: BoundedLog, output: int
-    ) -> Process | None:
-        """Return a process like one that is spawned; None if none can be forked."""
-        if self._preloads is None:
-            raise RuntimeUnavailable("The local runtime is not running.")
-        shared = {
-            name: value
-            for name, value in {**program.defaults, **start.variables, **program.variables}.items()
-            if name not in own
-        }
-        preload = Preload(
-            agent=start.agent, command=program.command, directory=program.directory, variables=shared
-        )
-        directory = None if program.directory is not None else str(log_.directory)
-        return await self._preloads.fork(preload, ForkedStart(dict(own), directory), log_, output)
 
     async def _watch(self, launch_id: str, bot: _BotProcess, output: int, guardian: Guardian) -> None:
         """Observe one bot until it is gone, and clean up once its log has been kept long enough."""

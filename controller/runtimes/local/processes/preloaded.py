@@ -27,7 +27,7 @@ from podline.contract.forking import (
 )
 from podline.contract.text import printable
 
-_FORK_SECONDS: Final = 10.0
+FORK_SECONDS: Final = 10.0
 """How long a fork may take. Only a stopped or overloaded process takes that long."""
 _OUTPUT_SECONDS: Final = 1.0
 """How long reading what was written while importing may take."""
@@ -59,6 +59,7 @@ class PreloadedProcess:
         output: int,
         log: BoundedLog,
         changed: Callable[[], None],
+        fork_seconds: float = FORK_SECONDS,
     ) -> None:
         """Take over all of these.
 
@@ -68,6 +69,7 @@ class PreloadedProcess:
             output: the reading end of its output.
             log: is written with that.
             changed: is called when its bots have become fewer.
+            fork_seconds: how long a fork may take, after which it is ended.
         """
         control.setblocking(False)  # noqa: FBT003 - the socket's own method
         self._process = process
@@ -75,6 +77,7 @@ class PreloadedProcess:
         self._output = output
         self._log = log
         self._changed = changed
+        self._fork_seconds = fork_seconds
         self.forks = 0
         self._exits = 0
         self._forking = 0
@@ -172,9 +175,12 @@ class PreloadedProcess:
                 with theirs:
                     socket.send_fds(self._control, [FORK], [log, theirs.fileno()])
                 self.forks += 1
-                async with asyncio.timeout(_FORK_SECONDS):
+                async with asyncio.timeout(self._fork_seconds):
                     return await self._meet(ours, start, announce)
-            except (OSError, TimeoutError) as error:
+            except TimeoutError as error:
+                self.close()
+                raise ForkError from error
+            except OSError as error:
                 raise ForkError from error
             finally:
                 self._forking -= 1

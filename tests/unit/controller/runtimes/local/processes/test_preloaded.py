@@ -50,7 +50,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def preloaded(directory: Path, code: str) -> AsyncIterator[Scene]:
+async def preloaded(
+    directory: Path, code: str, fork_seconds: float = PATIENCE_SECONDS
+) -> AsyncIterator[Scene]:
     guardian = Guardian(directory, 1.0)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     reading, writing = os.pipe()
@@ -66,7 +68,9 @@ async def preloaded(directory: Path, code: str) -> AsyncIterator[Scene]:
     )
     theirs.close()
     os.close(writing)
-    process = PreloadedProcess(spawned, ours, reading, BoundedLog(directory), lambda: None)
+    process = PreloadedProcess(
+        spawned, ours, reading, BoundedLog(directory), lambda: None, fork_seconds=fork_seconds
+    )
     running = asyncio.create_task(process.run())
     try:
         yield Scene(process, running, output, written)
@@ -201,3 +205,11 @@ async def test_a_process_that_is_closed_ends_and_forks_nothing_more(tmp_path: Pa
         await scene.is_over()
         with pytest.raises(ForkError):
             await scene.fork()
+
+
+async def test_a_process_that_does_not_fork_in_time_is_ended(tmp_path: Path) -> None:
+    async with preloaded(tmp_path, after_ready("kept = asked()"), fork_seconds=0.1) as scene:
+        await scene.prepared()
+        with pytest.raises(ForkError):
+            await scene.fork()
+        await scene.is_over()
