@@ -38,7 +38,10 @@ def detect_voice_when_audible(worker: PipelineWorker) -> None:
 
 
 def _decides_as(theirs: type[VADAnalyzer], analyzer: Any) -> bool:
-    return all(getattr(type(analyzer), name, None) is getattr(theirs, name) for name in _DECIDING)
+    own = type(analyzer)
+    return all(
+        hasattr(theirs, name) and getattr(own, name, None) is getattr(theirs, name) for name in _DECIDING
+    )
 
 
 def _spare_model(analyzer: SileroVADAnalyzer) -> None:
