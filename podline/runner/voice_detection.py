@@ -19,56 +19,64 @@ KEPT_WINDOWS: Final = 32
 
 Pipecat resets the model every two seconds of silence, so on average that is what it has heard by then."""
 
+_DECIDING: Final = ("analyze_audio", "voice_confidence", "_get_smoothed_volume", "_run_analyzer")
+
 
 def detect_voice_when_audible(worker: PipelineWorker) -> None:
     """Have the worker's detection by Silero run its model for sound only, and without a thread.
 
-    Pipecat takes a window for speech only if model and volume say so. While the volume can't, the model need
-    not. A class of the bot's own, or another kind of detection, stays as it is.
+    Pipecat takes a window for speech only if model and volume say so. While the volume doesn't, the model
+    need not. Another kind of detection, or a class of the bot's own that changes how this one decides, stays
+    as it is.
     """
     silero = sys.modules.get("pipecat.audio.vad.silero")
     for each in every_processor(worker.pipeline):
         controller = getattr(each, "_vad_controller", None)
         analyzer: Any = getattr(controller, "_vad_analyzer", None)
-        if silero is not None and type(analyzer) is silero.SileroVADAnalyzer:
+        if silero is not None and _decides_as(silero.SileroVADAnalyzer, analyzer):
             _spare_model(analyzer)
+
+
+def _decides_as(theirs: type[VADAnalyzer], analyzer: Any) -> bool:
+    own = type(analyzer)
+    return all(
+        hasattr(theirs, name) and getattr(own, name, None) is getattr(theirs, name) for name in _DECIDING
+    )
 
 
 def _spare_model(analyzer: SileroVADAnalyzer) -> None:
     if "voice_confidence" in vars(analyzer):
         # It belongs to two processors.
         return
-    confidence = analyzer.voice_confidence
+    confidence, smoothed_volume = analyzer.voice_confidence, analyzer._get_smoothed_volume  # noqa: SLF001 - Pipecat has no other way
+    volume = 0.0
     waiting: deque[Any] = deque(maxlen=KEPT_WINDOWS)
     has_dropped = False
 
     def confidence_if_audible(buffer: Any) -> float:
-        nonlocal has_dropped
+        # Pipecat asks for a window's confidence, then for its volume.
+        nonlocal has_dropped, volume
+        volume = smoothed_volume(buffer)
         has_dropped = has_dropped or len(waiting) == KEPT_WINDOWS
         waiting.append(buffer)
-        if _is_inaudible(analyzer):
+        is_quiet = analyzer._vad_state is VADState.QUIET  # noqa: SLF001 - likewise
+        if is_quiet and volume < analyzer.params.min_volume:
             return 0.0
         if has_dropped:
             # It goes on from what it heard before the silence.
-            analyzer._model.reset_states()  # noqa: SLF001 - Pipecat has no other way
+            analyzer._model.reset_states()  # noqa: SLF001 - likewise
             has_dropped = False
         latest = 0.0
         while waiting:
             latest = confidence(waiting.popleft())
         return latest
 
+    def volume_of_window(audio: bytes) -> float:  # noqa: ARG001 - Pipecat's name
+        return volume
+
     async def analyze_audio(buffer: bytes) -> VADState:
         return analyzer._run_analyzer(buffer)  # noqa: SLF001 - as Pipecat does in a thread
 
     analyzer.voice_confidence = confidence_if_audible  # type: ignore[method-assign]  # Pipecat made it
+    analyzer._get_smoothed_volume = volume_of_window  # type: ignore[method-assign]  # noqa: SLF001 - likewise
     analyzer.analyze_audio = analyze_audio  # type: ignore[method-assign]  # likewise
-
-
-def _is_inaudible(analyzer: VADAnalyzer) -> bool:
-    """Return whether the next window can't count as speech, however loud it is, and none is going on.
-
-    Its volume, at most 1, is smoothed with those before it.
-    """
-    before, weight = analyzer._prev_volume, analyzer._smoothing_factor  # noqa: SLF001 - likewise
-    loudest = before + weight * (1 - before)
-    return analyzer._vad_state is VADState.QUIET and loudest < analyzer.params.min_volume  # noqa: SLF001 - likewise

@@ -49,7 +49,7 @@ BENCHES: Final = (
     Bench(
         "runner", "calls.runner", "our runner, beside Pipecat's and a bare host", 4, "calls of each", 1, 4.5
     ),
-    Bench("call-cost", "calls.cost", "what a call takes, beside a bare pipeline", 4, "pairs of each", 1, 10),
+    Bench("call-cost", "calls.cost", "what a call takes, beside a bare pipeline", 3, "pairs of each", 1, 10),
     Bench("rooms", "calls.rooms", "a LiveKit room, beside SmallWebRTC", 6, "calls of each", 1, 3, "Go"),
     Bench("observing", "observing.figures", "what observers cost a bot", 5, "pairs of calls", 1, 3.5),
     Bench("starts", "controllers.starts", "starts a second, beside spawned processes", 5, "rounds", 1, 0.5),

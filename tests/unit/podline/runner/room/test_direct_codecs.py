@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,7 @@ def tone(seconds: float, rate: int, hertz: float = 440.0) -> Samples:
     return (LOUD * np.sin(2 * np.pi * hertz * moments)).astype(np.int16)
 
 
-def loudness(frame: AudioFrame) -> float:
+def loudness(frame: Any) -> float:
     return float(np.sqrt(np.mean(frame.to_ndarray().astype(float) ** 2)))
 
 
@@ -53,7 +54,7 @@ def test_what_is_encoded_sounds_the_same_at_every_rate(rate: int) -> None:
     size = rate // 50
     voice = tone(1.0, rate)
 
-    heard = []
+    heard: list[Any] = []
     for number in range(50):
         packet = packets.encode(voice[number * size :][:size].tobytes(), number * size)
         [payload], timestamp = OpusEncoder().pack(packet)
@@ -71,7 +72,7 @@ class Speaking(AudioStreamTrack):
     """A caller's tone, 20 ms at a time."""
 
     async def recv(self) -> AudioFrame:
-        silence = await super().recv()
+        silence: Any = await super().recv()
         frame = AudioFrame.from_ndarray(tone(0.02, 8_000, 400.0)[None, :], layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = silence.sample_rate, silence.pts, silence.time_base
         return frame
