@@ -11,9 +11,9 @@ import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-import httpx
+import aiohttp
 
 from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane
 from testing.cluster.paths import NamespacePaths
@@ -27,7 +27,12 @@ JOINED: Final = batch(process_up=0.5, joined=1.0)
 
 _PAUSE_SECONDS: Final = 0.05
 _POLL_SECONDS: Final = 35.0
+_GIVEN: Final = 200
+_ERRORS: Final = 400
 _REFUSED: Final = (401, 409)
+
+Answer: TypeAlias = tuple[int, dict[str, Any]]
+"""Status and content."""
 
 
 @dataclass(eq=False)
@@ -75,12 +80,13 @@ class Crew(NamespacePaths):
         self.bots: dict[str, CrewBot] = {}
         self.before_confirming: Callable[[CrewBot], Awaitable[None]] = confirm
         self._lives: dict[str, asyncio.Task[None]] = {}
-        self._requests: set[asyncio.Task[httpx.Response]] = set()
+        self._requests: set[asyncio.Task[Answer]] = set()
         self._changed = asyncio.Event()
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[Crew]:
-        async with httpx.AsyncClient(timeout=_POLL_SECONDS) as self._client:
+        limit = aiohttp.ClientTimeout(total=_POLL_SECONDS)
+        async with aiohttp.ClientSession(timeout=limit) as self._client:
             following = asyncio.create_task(self._follow())
             try:
                 yield self
@@ -111,9 +117,9 @@ class Crew(NamespacePaths):
         for request in self._requests:
             request.cancel()
 
-    async def request(self, method: str, path: str, **request: Any) -> httpx.Response | None:
+    async def request(self, method: str, path: str, **request: Any) -> Answer | None:
         """Ask the controller once; None if it did not answer, or another one is to be asked."""
-        sending = asyncio.create_task(self._client.request(method, f"{self.url}{path}", **request))
+        sending = asyncio.create_task(self._send(method, f"{self.url}{path}", **request))
         self._requests.add(sending)
         try:
             await asyncio.wait([sending])
@@ -124,8 +130,12 @@ class Crew(NamespacePaths):
             return None
         try:
             return sending.result()
-        except httpx.TransportError:
+        except (aiohttp.ClientError, TimeoutError):
             return None
+
+    async def _send(self, method: str, url: str, **request: Any) -> Answer:
+        async with self._client.request(method, url, **request) as answer:
+            return answer.status, await answer.json(content_type=None) if await answer.read() else {}
 
     async def until(self, what: Callable[[], bool]) -> None:
         """Wait until that is so of the bots."""
@@ -186,7 +196,7 @@ class Crew(NamespacePaths):
         self.changed()
         await self.before_confirming(bot)
         status, answer = await asking("POST", f"inbox/{message['id']}", {"body": {}})
-        if status == httpx.codes.OK:
+        if status == _GIVEN:
             session_id = answer["environment"]["SESSION_ID"]
             if session_id not in bot.sessions:
                 bot.sessions.append(session_id)
@@ -215,15 +225,15 @@ class Asking:
     bot: CrewBot
     token: str
 
-    async def __call__(self, method: str, path: str, json: Any = None) -> tuple[int, dict[str, Any]]:
+    async def __call__(self, method: str, path: str, json: Any = None) -> Answer:
         headers = {"Authorization": f"Bearer {self.token}"}
         path = f"/internal/launches/{self.bot.launch_id}/{path}"
         while True:
             answer = await self.crew.request(method, path, json=json, headers=headers)
-            if answer is not None and answer.status_code in _REFUSED:
+            if answer is not None and answer[0] in _REFUSED:
                 await self.crew.leave(self.bot)
                 # Until its pod has ended, and its life with it.
                 await asyncio.Event().wait()
-            if answer is not None and answer.is_success:
-                return answer.status_code, answer.json() if answer.content else {}
+            if answer is not None and answer[0] < _ERRORS:
+                return answer
             await asyncio.sleep(_PAUSE_SECONDS)
