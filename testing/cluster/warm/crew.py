@@ -68,7 +68,7 @@ class Crew(NamespacePaths):
     """All bots of a namespace.
 
     Attributes:
-        url: of a controller's listener for bots, at which all of them speak.
+        urls: of controllers' listeners for bots. A bot asks the next one after one that doesn't answer.
         bots: by launch id, also those that are gone.
         before_confirming: what a warm bot does between its assignment and its confirmation.
     """
@@ -76,7 +76,7 @@ class Crew(NamespacePaths):
     def __init__(self, plane: ControlPlane, namespace: str, url: str) -> None:
         self.plane = plane
         self.namespace = namespace
-        self.url = url
+        self.urls = [url]
         self.bots: dict[str, CrewBot] = {}
         self.before_confirming: Callable[[CrewBot], Awaitable[None]] = confirm
         self._lives: dict[str, asyncio.Task[None]] = {}
@@ -111,15 +111,15 @@ class Crew(NamespacePaths):
         """Return the launch ids of those that live."""
         return {each.launch_id for each in self.bots.values() if not each.is_gone}
 
-    def change_controller(self, url: str) -> None:
-        """Have all bots speak to another controller, those that wait for an answer included."""
-        self.url = url
+    def change_controllers(self, *urls: str) -> None:
+        """Have all bots speak to other controllers, those that wait for an answer included."""
+        self.urls = [*urls]
         for request in self._requests:
             request.cancel()
 
-    async def request(self, method: str, path: str, **request: Any) -> Answer | None:
-        """Ask the controller once; None if it did not answer, or another one is to be asked."""
-        sending = asyncio.create_task(self._send(method, f"{self.url}{path}", **request))
+    async def request(self, method: str, url: str, **request: Any) -> Answer | None:
+        """Ask a controller once; None if it did not answer, or another one is to be asked."""
+        sending = asyncio.create_task(self._send(method, url, **request))
         self._requests.add(sending)
         try:
             await asyncio.wait([sending])
@@ -224,12 +224,16 @@ class Asking:
     crew: Crew
     bot: CrewBot
     token: str
+    _turn: int = 0
 
     async def __call__(self, method: str, path: str, json: Any = None) -> Answer:
         headers = {"Authorization": f"Bearer {self.token}"}
         path = f"/internal/launches/{self.bot.launch_id}/{path}"
         while True:
-            answer = await self.crew.request(method, path, json=json, headers=headers)
+            url = self.crew.urls[self._turn % len(self.crew.urls)]
+            answer = await self.crew.request(method, f"{url}{path}", json=json, headers=headers)
+            if answer is None:
+                self._turn += 1
             if answer is not None and answer[0] in _REFUSED:
                 await self.crew.leave(self.bot)
                 # Until its pod has ended, and its life with it.
