@@ -116,9 +116,19 @@ async def test_after_any_disturbance_each_call_has_one_bot_and_no_bot_two_calls(
     shop.crew.change_controllers(*(each.process.url_for_bots for each in shop.replicas.both))
     shop.replicas.proxy.faults += [ProxyFault(kind, probability=0.04) for kind in FAULTS]
     calls = [f"chaos-{number}" for number in range(CALLS)]
-    await asyncio.gather(
-        disturb(shop, chance), *(call(shop, each, chance.uniform(0, SECONDS)) for each in calls)
-    )
+    try:
+        await asyncio.gather(
+            disturb(shop, chance), *(call(shop, each, chance.uniform(0, SECONDS)) for each in calls)
+        )
+    except BaseException:
+        for each in shop.replicas.both:
+            print(each.process.log.read_text(encoding="utf-8")[-20_000:])  # noqa: T201 - likewise
+        raise
+    shop.replicas.proxy.faults.clear()
+    for each in shop.replicas.both:
+        # A former leader may be about to exit.
+        if each.process.runs:
+            await each.process.end()
     follower = await shop.led_by(shop.replicas.cuttable)
 
     ended = {each: reason for each in calls if (reason := await shop.end_of(follower, each)) is not None}

@@ -8,6 +8,7 @@ from typing import Final
 
 from controller.core.pool_plan import ARRIVALS_SECONDS, Failures
 from controller.core.runtime import Exit
+from controller.supervision.warm.bots import HeldBot
 
 _MOST_ARRIVALS: Final = 2000
 _MOST_START_TIMES: Final = 8
@@ -77,6 +78,11 @@ class Histories:
 
     def of(self, agent: str) -> AgentHistory:
         return self._by_agent.setdefault(agent, AgentHistory())
+
+    def became_ready(self, held: HeldBot) -> None:
+        """Note how long a bot took to become ready, if it was launched here."""
+        if held.ready_at is not None and held.launched_at == held.created_at:
+            self.of(held.bot.agent).became_ready(held.ready_at - held.launched_at)
 
 
 def _drop_older(moments: deque[float], earliest: float) -> None:
