@@ -20,12 +20,12 @@ from controller.core.session import Ending, Session
 from controller.core.start_request import StartRequest
 from controller.core.tracing import Tracing
 from controller.supervision.assignment import Assigner, assignment_of
-from controller.supervision.claiming import Claimed, Claimer
-from controller.supervision.pool import WarmPool
 from controller.supervision.record import Record
 from controller.supervision.recorder import Recorder
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.stopping import SessionStopper
+from controller.supervision.warm.claiming import Claimed, Claimer
+from controller.supervision.warm.pool import WarmPool
 from podline.contract.reasons import Phase, Reason
 
 log = logging.getLogger("podline.supervisor")

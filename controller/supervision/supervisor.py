@@ -38,14 +38,14 @@ from controller.supervision.agent_watch import log_changes
 from controller.supervision.assignment import Assigner
 from controller.supervision.budgets import BudgetKeeper
 from controller.supervision.channel.report_ledger import furthest
-from controller.supervision.claiming import Claimer
 from controller.supervision.launcher import Launcher, launch_failed
-from controller.supervision.pool import WarmPool
 from controller.supervision.record import Record
 from controller.supervision.recorder import Recorder
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.room_keeper import RoomKeeper
 from controller.supervision.stopping import SessionStopper
+from controller.supervision.warm.claiming import Claimer
+from controller.supervision.warm.pool import WarmPool
 from controller.supervision.watchdog import Watchdog
 from podline.contract.messages import Assignment, InboxAnswer, InboxPage, Report
 from podline.contract.reasons import Phase, Reason

@@ -131,14 +131,15 @@ class LeaderOnly:
                 except AnswerBroken:
                     return ProxyOutcome.BROKEN
                 except LeaderUnreachable as error:
-                    if self._replica.has_left:
-                        await problem(ShuttingDown())(scope, receive, send)
-                        return ProxyOutcome.UNREACHABLE
-                    if error.was_sent and not _may_be_repeated(scope):
+                    if error.was_sent and not self._replica.has_left and not _may_be_repeated(scope):
                         await problem(UnknownOutcome())(scope, receive, send)
                         return ProxyOutcome.UNREACHABLE
                 else:
                     return outcome
+            if self._replica.has_left:
+                # It would be broken off in a moment.
+                await problem(ShuttingDown())(scope, receive, send)
+                return ProxyOutcome.UNREACHABLE
             if now() > until or self._bytes_held > MOST_BYTES_HELD:
                 await problem(RuntimeUnavailable(_NOBODY_LEADS))(scope, receive, send)
                 return ProxyOutcome.UNREACHABLE

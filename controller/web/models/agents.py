@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints
 
 from controller.core.agents import AgentDefinition, AgentStatus, AgentVersion
-from controller.supervision.pool import PoolStatus
+from controller.supervision.warm.status import PoolStatus
 from controller.web.models.documented import Documented, Strict
 from podline.contract.reasons import Phase
 

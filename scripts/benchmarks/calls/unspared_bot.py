@@ -15,7 +15,7 @@ from podline.contract import environment
 from podline.runner.__main__ import main
 
 if TYPE_CHECKING:
-    from podline.runner.__main__ import HoldCall
+    from podline.runner.early_imports import HoldCall
 
 SPARED: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "encoding": (("podline.runner.room.steady_webrtc", "sends_opus"),),

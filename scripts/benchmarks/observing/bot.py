@@ -22,7 +22,7 @@ from podline.contract import environment
 from podline.runner.__main__ import main
 
 if TYPE_CHECKING:
-    from podline.runner.__main__ import HoldCall
+    from podline.runner.early_imports import HoldCall
     from podline.runner.ending import CallEnding
 
 # ruff: noqa: PLC0415 - as in the runner, Pipecat is imported once the variables are read

@@ -11,9 +11,9 @@ import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-import httpx
+import aiohttp
 
 from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane
 from testing.cluster.paths import NamespacePaths
@@ -27,7 +27,12 @@ JOINED: Final = batch(process_up=0.5, joined=1.0)
 
 _PAUSE_SECONDS: Final = 0.05
 _POLL_SECONDS: Final = 35.0
+_GIVEN: Final = 200
+_ERRORS: Final = 400
 _REFUSED: Final = (401, 409)
+
+Answer: TypeAlias = tuple[int, dict[str, Any]]
+"""Status and content."""
 
 
 @dataclass(eq=False)
@@ -63,7 +68,7 @@ class Crew(NamespacePaths):
     """All bots of a namespace.
 
     Attributes:
-        url: of a controller's listener for bots, at which all of them speak.
+        urls: of controllers' listeners for bots. A bot asks the next one after one that doesn't answer.
         bots: by launch id, also those that are gone.
         before_confirming: what a warm bot does between its assignment and its confirmation.
     """
@@ -71,16 +76,17 @@ class Crew(NamespacePaths):
     def __init__(self, plane: ControlPlane, namespace: str, url: str) -> None:
         self.plane = plane
         self.namespace = namespace
-        self.url = url
+        self.urls = [url]
         self.bots: dict[str, CrewBot] = {}
         self.before_confirming: Callable[[CrewBot], Awaitable[None]] = confirm
         self._lives: dict[str, asyncio.Task[None]] = {}
-        self._requests: set[asyncio.Task[httpx.Response]] = set()
+        self._requests: set[asyncio.Task[Answer]] = set()
         self._changed = asyncio.Event()
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[Crew]:
-        async with httpx.AsyncClient(timeout=_POLL_SECONDS) as self._client:
+        limit = aiohttp.ClientTimeout(total=_POLL_SECONDS)
+        async with aiohttp.ClientSession(timeout=limit) as self._client:
             following = asyncio.create_task(self._follow())
             try:
                 yield self
@@ -105,15 +111,15 @@ class Crew(NamespacePaths):
         """Return the launch ids of those that live."""
         return {each.launch_id for each in self.bots.values() if not each.is_gone}
 
-    def change_controller(self, url: str) -> None:
-        """Have all bots speak to another controller, those that wait for an answer included."""
-        self.url = url
+    def change_controllers(self, *urls: str) -> None:
+        """Have all bots speak to other controllers, those that wait for an answer included."""
+        self.urls = [*urls]
         for request in self._requests:
             request.cancel()
 
-    async def request(self, method: str, path: str, **request: Any) -> httpx.Response | None:
-        """Ask the controller once; None if it did not answer, or another one is to be asked."""
-        sending = asyncio.create_task(self._client.request(method, f"{self.url}{path}", **request))
+    async def request(self, method: str, url: str, **request: Any) -> Answer | None:
+        """Ask a controller once; None if it did not answer, or another one is to be asked."""
+        sending = asyncio.create_task(self._send(method, url, **request))
         self._requests.add(sending)
         try:
             await asyncio.wait([sending])
@@ -124,8 +130,12 @@ class Crew(NamespacePaths):
             return None
         try:
             return sending.result()
-        except httpx.TransportError:
+        except (aiohttp.ClientError, TimeoutError):
             return None
+
+    async def _send(self, method: str, url: str, **request: Any) -> Answer:
+        async with self._client.request(method, url, **request) as answer:
+            return answer.status, await answer.json(content_type=None) if await answer.read() else {}
 
     async def until(self, what: Callable[[], bool]) -> None:
         """Wait until that is so of the bots."""
@@ -186,7 +196,7 @@ class Crew(NamespacePaths):
         self.changed()
         await self.before_confirming(bot)
         status, answer = await asking("POST", f"inbox/{message['id']}", {"body": {}})
-        if status == httpx.codes.OK:
+        if status == _GIVEN:
             session_id = answer["environment"]["SESSION_ID"]
             if session_id not in bot.sessions:
                 bot.sessions.append(session_id)
@@ -214,16 +224,20 @@ class Asking:
     crew: Crew
     bot: CrewBot
     token: str
+    _turn: int = 0
 
-    async def __call__(self, method: str, path: str, json: Any = None) -> tuple[int, dict[str, Any]]:
+    async def __call__(self, method: str, path: str, json: Any = None) -> Answer:
         headers = {"Authorization": f"Bearer {self.token}"}
         path = f"/internal/launches/{self.bot.launch_id}/{path}"
         while True:
-            answer = await self.crew.request(method, path, json=json, headers=headers)
-            if answer is not None and answer.status_code in _REFUSED:
+            url = self.crew.urls[self._turn % len(self.crew.urls)]
+            answer = await self.crew.request(method, f"{url}{path}", json=json, headers=headers)
+            if answer is None:
+                self._turn += 1
+            if answer is not None and answer[0] in _REFUSED:
                 await self.crew.leave(self.bot)
                 # Until its pod has ended, and its life with it.
                 await asyncio.Event().wait()
-            if answer is not None and answer.is_success:
-                return answer.status_code, answer.json() if answer.content else {}
+            if answer is not None and answer[0] < _ERRORS:
+                return answer
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -69,7 +69,7 @@ class WarmShop:
         """Make one controller lead a full pool. Return the other one, at which all bots speak from now on."""
         self._heal()
         follower = await self.replicas.led_by(wanted)
-        self.crew.change_controller(follower.process.url_for_bots)
+        self.crew.change_controllers(follower.process.url_for_bots)
         await self.until_full(follower)
         return follower
 
@@ -138,6 +138,12 @@ class WarmShop:
         assert self.ledger.of_two_sessions() == {}
         assert set(self.ledger.shared) <= (set(session_ids) if had_late_claim else set())
         return bots
+
+    async def evict(self, pod: str) -> None:
+        """Evict a pod, as a drain does."""
+        metadata = {"name": pod, "namespace": self.crew.namespace}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        await self.plane.api("POST", f"{self.crew.pods}/{pod}/eviction", eviction)
 
     async def end_of(self, at: ReplicaProcess, session_id: str) -> str | None:
         """Return why a session has ended; None if it has not."""

@@ -24,12 +24,7 @@ async def follower(shop: WarmShop) -> ReplicaProcess:
 
 
 async def evict(shop: WarmShop, bot: CrewBot) -> None:
-    eviction = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": bot.pod, "namespace": shop.crew.namespace},
-    }
-    await shop.plane.api("POST", f"{shop.crew.pods}/{bot.pod}/eviction", eviction)
+    await shop.evict(bot.pod)
 
 
 async def kill_for_memory(shop: WarmShop, bot: CrewBot) -> None:

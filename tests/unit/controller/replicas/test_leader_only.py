@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from controller.observe.replica_metrics import ProxyOutcome
 from controller.replicas.forwarding import AnswerBroken, Forwarder, LeaderUnreachable
+from controller.replicas.replica import LINGER_SECONDS
 from controller.web.middleware import leader_only
 from controller.web.middleware.from_replicas import FROM_REPLICA
 from controller.web.middleware.leader_only import HOLD_SECONDS, LeaderOnly
@@ -308,6 +309,20 @@ async def test_a_standby_that_leaves_passes_on_what_it_is_sent_until_it_exits() 
 
         assert (await at.ask()).body == OTHER.encode()
         await leaving
+
+
+@at_once
+async def test_a_standby_that_leaves_while_nobody_leads_answers_what_it_holds() -> None:
+    async with door() as at:
+        leaving = asyncio.create_task(at.stand.replica.close())
+        await asyncio.sleep(LINGER_SECONDS - 2)
+        asking = asyncio.create_task(at.ask())
+        await held(asking)
+        await leaving
+        answered = await asking
+
+        assert answered.status == 503
+        assert b"shutting_down" in answered.body
 
 
 @at_once

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
 from controller.core.agents import Agents, AgentVersion, Preflight
@@ -26,47 +25,18 @@ from controller.core.runtime import Exit, Runtime
 from controller.core.warm import GivenTo, WarmBot
 from controller.observe.warm_metrics import WarmMetrics
 from controller.supervision.assignment import Assigner
-from controller.supervision.pool_history import Histories, why_gone
 from controller.supervision.registry import SessionRegistry
-from controller.supervision.warm_bots import HeldBot, WarmBots
-from controller.supervision.warm_launches import WarmLaunches
+from controller.supervision.warm.bots import HeldBot, WarmBots
+from controller.supervision.warm.care import WarmCare
+from controller.supervision.warm.history import Histories, why_gone
+from controller.supervision.warm.launches import WarmLaunches
+from controller.supervision.warm.status import PoolStatus
 
 TICK_SECONDS: Final = 0.25
 """How late the pool may notice what nobody reports to it: an age, a silence, the end of a pause."""
 
 HELD_UP_SECONDS: Final = 5.0
 """A tick this late means that the controller itself was stalled: bots could not poll meanwhile."""
-
-PROVEN_SECONDS: Final = 30.0
-"""A bot that has waited this long has shown that bots of its agent can start."""
-
-PARTIAL_SECONDS: Final = 5.0
-"""A bot of another controller that was not heard within this time may never have been launched completely.
-
-One that was polls again within that time.
-"""
-
-_GONE_SECONDS: Final = 30.0
-"""How long after its grace period a bot that was given up counts, if nothing is heard of its end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolStatus:
-    """An agent's warm bots as an operator sees them.
-
-    Attributes:
-        wanted: how many should wait now.
-        starting: how many are not ready yet.
-        ready: how many wait for a session.
-        in_use: how many sessions have a bot, warm or not.
-        problem: why fewer wait than should; None if nothing is known to be wrong.
-    """
-
-    wanted: int = 0
-    starting: int = 0
-    ready: int = 0
-    in_use: int = 0
-    problem: str | None = None
 
 
 class WarmPool:
@@ -105,15 +75,15 @@ class WarmPool:
             registry: of the sessions that bots are in use for.
             assigner: makes launches.
             limits: on durations.
-            metrics: of claims.
+            metrics: of claims and waiting.
             clock: of ages and rates.
             new_id: makes launch ids.
             can_launch: returns whether bots can be launched, and all of them are known.
             is_draining: returns whether no more sessions are started.
             own: runs work in the background.
         """
-        self.bots = WarmBots(self.wake, self._measure_start)
-        self.histories = Histories()
+        self.histories = Histories(metrics)
+        self.bots = WarmBots(self.wake, self.histories.became_ready)
         self.launches = WarmLaunches(
             bots=self.bots,
             histories=self.histories,
@@ -124,12 +94,19 @@ class WarmPool:
             new_id=new_id,
             own=own,
         )
+        self._care = WarmCare(
+            bots=self.bots,
+            launches=self.launches,
+            histories=self.histories,
+            agents=agents,
+            limits=limits,
+            clock=clock,
+        )
         self._agents = agents
         self._preflight = preflight
         self._given_to = given_to
         self._runtime = runtime
         self._registry = registry
-        self._limits = limits
         self._metrics = metrics
         self._clock = clock
         self._can_launch = can_launch
@@ -138,7 +115,6 @@ class WarmPool:
         self._plans: Mapping[str, PoolPlan] = {}
         self._could_launch = False
         self._is_closing = False
-        self._listening_since = clock.monotonic()
         self._idle_since: float | None = None
         self._idle: Mapping[str, int] = {}
 
@@ -221,7 +197,7 @@ class WarmPool:
 
     def excuse_silence(self) -> None:
         """Don't count time until now against bots: they could not be heard."""
-        self._listening_since = self._clock.monotonic()
+        self._care.excuse_silence()
 
     async def close(self) -> None:
         """Create no more bots. End those that wait, unless they outlive the controller."""
@@ -267,7 +243,7 @@ class WarmPool:
             self._idle_since = None
             return not self._is_closing
         self._count_idle(now)
-        self._end_those_overdue(now)
+        self._care.end_those_overdue(now)
         views = {
             agent: self._view(agent, versions.get(agent), now)
             for agent in {*versions, *(each.bot.agent for each in self.bots.all())}
@@ -319,50 +295,3 @@ class WarmPool:
             created=history.created(now),
             failures=history.failures,
         )
-
-    def _end_those_overdue(self, now: float) -> None:
-        """End bots that don't become ready or have fallen silent; forget those that must be gone."""
-        for each in self.bots.all():
-            match each.stage:
-                case WarmStage.STARTING:
-                    waited = now - max(each.launched_at, self._listening_since)
-                    if waited > self._limits.start_timeout:
-                        self.launches.failed(
-                            each.bot, f"It was not ready within {self._limits.start_timeout:g} s."
-                        )
-                        self.launches.retire(each)
-                    elif each.may_be_partial and waited > PARTIAL_SECONDS:
-                        self._launch_again(each)
-                case WarmStage.READY:
-                    heard = max(each.heard_at or 0.0, self._listening_since)
-                    if not each.open_polls and now - heard > self._limits.silence:
-                        self.launches.failed(each.bot, f"It was silent for {self._limits.silence:g} s.")
-                        self.launches.retire(each)
-                    else:
-                        self._note_proof(each, now)
-                case WarmStage.LEAVING:
-                    since = now if each.leaves_at is None else each.leaves_at
-                    if now - since > self._limits.grace + _GONE_SECONDS:
-                        self.bots.gone(each)
-                case WarmStage.CLAIMING:
-                    pass
-
-    def _launch_again(self, held: HeldBot) -> None:
-        """Add what a bot lacks whose launch ended with its controller, such as its credentials."""
-        self.bots.launched_again(held)
-        version = self._agents.version(held.bot.agent, held.bot.agent_version)
-        if version is not None:
-            self.launches.repeat(held, version)
-
-    def _measure_start(self, held: HeldBot) -> None:
-        """Note how long a bot took to become ready, if it was launched here."""
-        if held.ready_at is not None and held.launched_at == held.created_at:
-            seconds = held.ready_at - held.launched_at
-            self.histories.of(held.bot.agent).became_ready(seconds)
-            self._metrics.started(seconds)
-
-    def _note_proof(self, held: HeldBot, now: float) -> None:
-        history = self.histories.of(held.bot.agent)
-        ready_at = held.ready_at if held.ready_at is not None else now
-        if history.failures.count and now - ready_at > PROVEN_SECONDS:
-            history.proven()

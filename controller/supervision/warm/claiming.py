@@ -13,10 +13,10 @@ from controller.core.tracing import Tracing
 from controller.observe.warm_metrics import ClaimResult, WarmMetrics
 from controller.supervision.assignment import Assigner, assignment_of
 from controller.supervision.channel.inbox import Inbox
-from controller.supervision.pool import WarmPool
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry
-from controller.supervision.warm_bots import HeldBot
+from controller.supervision.warm.bots import HeldBot
+from controller.supervision.warm.pool import WarmPool
 from podline.contract.encoding import encode
 from podline.contract.messages import MAX_ASSIGNMENT_BYTES
 

@@ -15,8 +15,8 @@ from controller.core.primitives.clock import Clock
 from controller.core.runtime import Runtime
 from controller.core.warm import WarmBot, WarmLaunch
 from controller.supervision.assignment import Assigner
-from controller.supervision.pool_history import Histories
-from controller.supervision.warm_bots import HeldBot, WarmBots
+from controller.supervision.warm.bots import HeldBot, WarmBots
+from controller.supervision.warm.history import Histories
 
 log = logging.getLogger("podline.pool")
 

@@ -9,7 +9,7 @@ import pytest
 from controller.core.agents import AgentDefinition
 from controller.core.errors import NotClaimed, UnknownOutcome
 from controller.rooms.webrtc import WebRtcRooms
-from controller.supervision.claiming import MOST_BOTS
+from controller.supervision.warm.claiming import MOST_BOTS
 from testing.fakes.bots.reported import batch
 from testing.fakes.controllers.agents import NamedAgents
 from testing.fakes.controllers.clockwork import at_once

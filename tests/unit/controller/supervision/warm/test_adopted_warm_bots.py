@@ -9,7 +9,7 @@ from typing import Any
 from controller.core.agents import AgentVersion
 from controller.core.runtime import Observation
 from controller.core.session import Session
-from controller.supervision.pool import PARTIAL_SECONDS
+from controller.supervision.warm.care import PARTIAL_SECONDS
 from podline.contract.reasons import Phase
 from testing.fakes.controllers.agents import NamedAgents
 from testing.fakes.controllers.clockwork import at_once

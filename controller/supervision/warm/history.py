@@ -8,6 +8,8 @@ from typing import Final
 
 from controller.core.pool_plan import ARRIVALS_SECONDS, Failures
 from controller.core.runtime import Exit
+from controller.observe.warm_metrics import WarmMetrics
+from controller.supervision.warm.bots import HeldBot
 
 _MOST_ARRIVALS: Final = 2000
 _MOST_START_TIMES: Final = 8
@@ -72,11 +74,20 @@ class AgentHistory:
 class Histories:
     """The histories of all agents."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: WarmMetrics) -> None:
+        """`metrics` get how long bots take to become ready."""
+        self._metrics = metrics
         self._by_agent: dict[str, AgentHistory] = {}
 
     def of(self, agent: str) -> AgentHistory:
         return self._by_agent.setdefault(agent, AgentHistory())
+
+    def became_ready(self, held: HeldBot) -> None:
+        """Note how long a bot took to become ready, if it was launched here."""
+        if held.ready_at is not None and held.launched_at == held.created_at:
+            seconds = held.ready_at - held.launched_at
+            self.of(held.bot.agent).became_ready(seconds)
+            self._metrics.started(seconds)
 
 
 def _drop_older(moments: deque[float], earliest: float) -> None:

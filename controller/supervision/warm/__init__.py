@@ -1,0 +1,1 @@
+"""Warm bots: how many wait, how they come and go, and how sessions claim them."""
