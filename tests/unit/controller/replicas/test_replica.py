@@ -402,7 +402,15 @@ async def test_a_standby_that_leaves_stands_back_and_stays_while_the_service_may
         assert leaving.done()
         assert stand.replica.has_left
         assert stand.replica.not_ready_reason() == LEAVING
-        assert (stand.link.ended, stand.link.broken_off) == ([OTHER], [])
+        assert (stand.link.has_ended_long_ones, stand.link.broken_off) == (True, [])
+
+
+@at_once
+async def test_one_that_leaves_while_nobody_leads_ends_the_polls_to_a_former_leader() -> None:
+    async with standing() as stand:
+        await stand.replica.close()
+
+        assert stand.link.has_ended_long_ones
 
 
 @at_once
