@@ -63,7 +63,7 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
         supervisor.registry.counts,
         lambda: offer_limit.total,
         replica.not_ready_reason,
-        supervisor.limits_now,
+        supervisor.starts.limits_now,
         VERSION,
         replica.leads,
     )

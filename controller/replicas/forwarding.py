@@ -205,12 +205,13 @@ class Forwarder:
         for relaying in list(self._under_way.get(address, {})):
             relaying.cancel()
 
-    def end_long_ones(self, address: str) -> None:
-        """End the polls and streams under way to a controller. Whatever takes a moment may be finished."""
+    def end_long_ones(self) -> None:
+        """End the polls and streams under way. Whatever takes a moment may be finished."""
         begun_before = asyncio.get_running_loop().time() - _MOMENT_SECONDS
-        for relaying, (method, began) in list(self._under_way.get(address, {}).items()):
-            if method == "GET" and began < begun_before:
-                relaying.cancel()
+        for under_way in list(self._under_way.values()):
+            for relaying, (method, began) in list(under_way.items()):
+                if method == "GET" and began < begun_before:
+                    relaying.cancel()
 
     async def _relay(
         self, scope: Scope, body: bytes, send: Send, address: str, listener: str, progress: _Progress

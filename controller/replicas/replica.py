@@ -55,8 +55,8 @@ class LeaderLink(Protocol):
     def break_off(self, address: str) -> None:
         """End all requests under way to a controller."""
 
-    def end_long_ones(self, address: str) -> None:
-        """End the polls and streams under way to a controller."""
+    def end_long_ones(self) -> None:
+        """End the polls and streams under way, also those to a controller that leads no longer."""
 
 
 class Replica:
@@ -298,8 +298,7 @@ class Replica:
             await asyncio.wait([self._supervising], timeout=_STOP_SECONDS)
         await self._linger(until)
         self.has_left = True
-        if (address := self._leadership.leader_address) is not None:
-            self._link.end_long_ones(address)
+        self._link.end_long_ones()
         self._changed.wake()
 
     async def _linger(self, until: float) -> None:

@@ -3,52 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from controller.agents.built_in import BuiltInAgents
-from controller.core.admission import provider_limit
 from controller.core.agent_terms import BudgetBounds
 from controller.core.agents import Agents, Preflight, no_preflight
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
-from controller.core.endings import decide_ending, ending_for
+from controller.core.endings import ending_for
 from controller.core.errors import (
     Draining,
-    LaunchEnded,
     RuntimeUnavailable,
-    SessionConflict,
     ShuttingDown,
-    UnknownOutcome,
 )
-from controller.core.limits import Limit
 from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
-from controller.core.runtime import Observation, Runtime
+from controller.core.runtime import Runtime
 from controller.core.session import NO_BUDGET, Budget, Session
 from controller.core.start_request import Started, StartRequest
 from controller.core.tracing import Tracing, Untraced
 from controller.core.warm import GivenTo, given_nothing
-from controller.observe.logs import about, session_at_work
 from controller.observe.metrics import Metrics
 from controller.supervision.acceptance import Acceptance
-from controller.supervision.adoption import adopt
 from controller.supervision.agent_watch import log_changes
 from controller.supervision.assignment import Assigner
 from controller.supervision.budgets import BudgetKeeper
-from controller.supervision.channel.report_ledger import furthest
-from controller.supervision.launcher import Launcher, launch_failed
-from controller.supervision.record import Record
+from controller.supervision.channel.switchboard import Switchboard
+from controller.supervision.launcher import Launcher
+from controller.supervision.observing import BotObserver
 from controller.supervision.recorder import Recorder
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.room_keeper import RoomKeeper
+from controller.supervision.starting import SessionStarts
 from controller.supervision.stopping import SessionStopper
 from controller.supervision.warm.claiming import Claimer
 from controller.supervision.warm.pool import WarmPool
 from controller.supervision.watchdog import Watchdog
-from podline.contract.messages import Assignment, InboxAnswer, InboxPage, Report
-from podline.contract.reasons import Phase, Reason
+from podline.contract.reasons import Reason
 from podline.contract.usage import Usage
 
 
@@ -58,6 +50,8 @@ class Supervisor:
     Attributes:
         is_draining: no session is started, and those that run go on.
         pool: the warm bots.
+        starts: of sessions, and what limits them.
+        channel: for messages between bots and callers.
     """
 
     def __init__(  # noqa: PLR0913 - the parts it is composed of
@@ -93,26 +87,12 @@ class Supervisor:
         self.is_draining = False
         self._preflight = preflight
         self._runtime = runtime
-        self._rooms = rooms
         self._metrics = metrics
-        self._clock = clock
         self._tracing = tracing or Untraced()
         self._credentials = credentials or Credentials()
         self._tasks: asyncio.TaskGroup | None = None
         self._is_closing = False
         self._may_write = may_write
-        self._used_before = used_before
-        self._acceptance = Acceptance(
-            agents=self.agents,
-            preflight=preflight,
-            rooms=rooms,
-            registry=registry,
-            personas=assigner.personas,
-            new_id=new_id,
-            clock=clock,
-            tracing=self._tracing,
-            budgets=BudgetBounds(most=most_budget, has_prices=metrics.prices is not None),
-        )
         self._room_keeper = RoomKeeper(rooms, registry, self.not_ready_reason)
         self._recorder = Recorder(
             registry=registry,
@@ -164,21 +144,49 @@ class Supervisor:
             clock=clock,
             own=self._own,
         )
-        self._budgets = BudgetKeeper(metrics.prices, self._stopper)
+        acceptance = Acceptance(
+            agents=self.agents,
+            preflight=preflight,
+            rooms=rooms,
+            registry=registry,
+            personas=assigner.personas,
+            new_id=new_id,
+            clock=clock,
+            tracing=self._tracing,
+            budgets=BudgetBounds(most=most_budget, has_prices=metrics.prices is not None),
+        )
+        self.starts = SessionStarts(
+            agents=self.agents,
+            registry=registry,
+            rooms=rooms,
+            acceptance=acceptance,
+            recorder=self._recorder,
+            launcher=self._launcher,
+            tracing=self._tracing,
+            clock=clock,
+            insist=self._insist_on_starting,
+        )
+        self.channel = Switchboard(
+            runtime=runtime,
+            registry=registry,
+            pool=self.pool,
+            recorder=self._recorder,
+            budgets=BudgetKeeper(metrics.prices, self._stopper),
+            limits=limits,
+            clock=clock,
+        )
+        self._observer = BotObserver(
+            runtime=runtime,
+            registry=registry,
+            pool=self.pool,
+            launcher=self._launcher,
+            recorder=self._recorder,
+            stopper=self._stopper,
+            clock=clock,
+            used_before=used_before,
+            own=self._own,
+        )
         self._watchdog = Watchdog(registry, limits, keep_ended_seconds, clock, self._stopper.stop)
-
-    @property
-    def provider(self) -> str:
-        """The provider of rooms, which is the callers' transport."""
-        return self._rooms.provider
-
-    def limits_now(self) -> list[Limit]:
-        """Return the limits of agents, model keys and the room provider as they are now."""
-        known = {status.name for status in self.agents.all()} | set(self.registry.phases_by_agent())
-        limits = self.registry.admission.shared(known, self._clock.monotonic())
-        if (load := self._rooms.load(1)) is not None:
-            limits.append(provider_limit(load, self.provider))
-        return limits
 
     # --- running ---
 
@@ -186,7 +194,7 @@ class Supervisor:
         """Watch all bots and keep all deadlines, for as long as this is awaited."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                self._tasks.create_task(self._watch_bots())
+                self._tasks.create_task(self._observer.run())
                 self._tasks.create_task(log_changes(self.agents, self._agent_changed))
                 self._tasks.create_task(self.pool.run())
                 self._tasks.create_task(self._room_keeper.run())
@@ -209,7 +217,7 @@ class Supervisor:
 
     def excuse_silence(self, seconds: float) -> None:
         """Don't count these last seconds against bots: their reports could not be received."""
-        self._watchdog.excuse_silence(seconds, self._clock.monotonic())
+        self._watchdog.excuse_silence(seconds)
         self.pool.excuse_silence()
 
     def _why_nothing_can_be_launched(self) -> str | None:
@@ -264,188 +272,21 @@ class Supervisor:
     # --- starting ---
 
     async def start(self, request: StartRequest) -> Started:
-        """Launch a bot for this request, or find the session that the same request started before.
+        """Start a session, or find it. Raises as `SessionStarts.start`."""
+        return await self.starts.start(request)
 
-        Raises:
-            SessionConflict: the id belongs to a different request, or there is a bot in the caller's room.
-            InvalidRequest: the persona or the room can't be used here.
-            AgentNotFound, AgentInvalid, AgentNotConfigured: there is no such agent, or it can't be used.
-            CapacityReached, UserLimitReached: one more session would exceed a limit.
-            UnknownOutcome: there may be a bot. The same request with the same id adopts it.
-            RoomsUnavailable, ModelUnavailable, RuntimeUnavailable, Draining, ShuttingDown: nothing was
-                launched; a retry may help.
-        """
-        known = self.registry.find(request.session_id) if request.session_id else None
-        if known is not None:
-            if known.session.request_hash != request.hash:
-                raise SessionConflict(known.session.id)
-            if not _may_start_again(known):
-                return await self._repeat(known, request)
+    def _insist_on_starting(self) -> None:
+        """Raise why no session may be started right now, if there is a reason."""
         if self._is_closing:
             raise ShuttingDown
         if self.is_draining:
             raise Draining
         if (unavailable := self._why_nothing_can_be_launched()) is not None:
             raise RuntimeUnavailable(unavailable)
-        record = Record(self._acceptance.session_for(request), self._clock.monotonic())
-        wants_room = request.room is None
-        load = self._rooms.load(self.registry.rooms_wanted() + 1) if wants_room else None
-        self._recorder.add(record, request.address_tags, load)
-        session_at_work.set(record.session.id)
-        self._tracing.is_about(record.session.id)
-        caller_token = await self._launcher.launch(record, request)
-        if record.unknown_outcome is not None:
-            raise record.unknown_outcome
-        _raise_failure(record)
-        return Started(session=record.session, caller_token=caller_token, is_new=True)
-
-    async def _repeat(self, record: Record, request: StartRequest) -> Started:
-        """Answer a repeated request; launch its bot again if the outcome is still open."""
-        self._tracing.is_about(record.session.id)
-        await record.until_settled()
-        if record.open_outcome is not None:
-            await self._launcher.launch(record, request)
-        _raise_failure(record)
-        caller_token = await self._launcher.admit(record)
-        return Started(session=record.session, caller_token=caller_token, is_new=False)
-
-    def seconds_left(self, session: Session) -> float:
-        """Return for how many more seconds a session may last at most."""
-        record = self.registry.find(session.id)
-        return 0.0 if record is None else self._launcher.seconds_left(record)
-
-    # --- tracking: observations of the runtime ---
 
     def _agent_changed(self, name: str) -> None:
         self._metrics.agent_known(name)
         self.pool.wake()
-
-    async def _watch_bots(self) -> None:
-        async with contextlib.aclosing(self._runtime.watch()) as observations:
-            async for observation in observations:
-                self._observed(observation)
-
-    def _observed(self, observation: Observation) -> None:
-        """Record an observation of a bot by the runtime. Nothing here waits."""
-        if observation.warm is not None and self.registry.by_launch(observation.launch_id) is None:
-            self.pool.adopt(observation.warm)
-        if observation.found is not None:
-            with about(observation.found.id):
-                self._adopt(observation.found)
-        record = self.registry.by_launch(observation.launch_id)
-        if record is not None and not record.session.phase.is_end:
-            with about(record.session.id):
-                self._record_observation(record, observation)
-        if observation.exit is not None:
-            self.pool.exited(observation.launch_id, observation.exit)
-
-    def _record_observation(self, record: Record, observation: Observation) -> None:
-        if observation.scheduled is not None:
-            record.scheduled(observation.scheduled)
-        if observation.intent is not None and record.intent is None and self._tasks is not None:
-            record.stopping(observation.intent)
-            if observation.found is None:
-                # One that was only just found is stopped by its runtime, once that knows its pod.
-                self._own(self._stopper.stop(record, observation.intent))
-        if observation.exit is not None:
-            self._recorder.final_report(record, observation.exit)
-            ending = decide_ending(record.intent, observation.exit)
-            if record.is_claim_open and record.unknown_outcome is not None:
-                # The warm bot had no session yet, so its end says nothing of why there was no call.
-                ending = record.intent or launch_failed(record.unknown_outcome)
-            self._recorder.ended(record, ending, observation.exit.diagnostics)
-
-    def _adopt(self, session: Session) -> None:
-        """Take over a session that another controller started. Finish its launch if that is still open."""
-        if (used := self._used_before(session.launch_id)) is not None and not session.phase.is_end:
-            session = session.used(furthest(session.usage, used), partial=session.usage_is_partial)
-        record = adopt(session, self.registry, self._clock)
-        if record is None:
-            if session.cold_start is False and self.registry.by_launch(session.launch_id) is None:
-                # A former leader's claim took effect late: by now the session has another bot.
-                if session.launch_id in self.pool.bots:
-                    self.pool.superfluous(session.launch_id)
-                else:
-                    self._own(self._give_up(session.launch_id))
-            return
-        self.pool.bots.has_session(session.launch_id, record.inbox)
-        if session.phase is Phase.STARTING:
-            self._own(self._launcher.launch_adopted(record))
-
-    async def _give_up(self, launch_id: str) -> None:
-        with contextlib.suppress(UnknownOutcome):
-            await self._runtime.give_up(launch_id)
-
-    # --- tracking: messages between bots and callers ---
-
-    def report(self, launch_id: str, report: Report, unknown: Sequence[str] = ()) -> int:
-        """Add one batch of a bot to its record. Return the number of the last batch counted.
-
-        `unknown` are kinds of events that only a newer bot can report.
-
-        Raises:
-            LaunchEnded: the session has ended, or never existed.
-            RateLimited: more batches came than any bot sends.
-        """
-        if self._is_warm(launch_id):
-            return self.pool.bots.report(launch_id, report, self._clock.monotonic())
-        record = self._heard(launch_id)
-        if report.seq > 1:
-            # A warm bot's first report may be repeated after it was given its session; the others say that
-            # it has it.
-            record.inbox.assignment_arrived()
-        counted = self._recorder.report(record, report, unknown)
-        self._budgets.check(record)
-        return counted
-
-    async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> InboxPage:
-        """Return the messages for the bot; wait for one. Raises LaunchEnded."""
-        if self._is_warm(launch_id):
-            return await self.pool.bots.poll(launch_id, after, timeout_seconds, self._clock.monotonic)
-        inbox = self._heard(launch_id).inbox
-        messages = await inbox.poll(after, timeout_seconds)
-        return InboxPage(messages=messages, withdrawn=inbox.take_withdrawn())
-
-    def answer(self, launch_id: str, message_id: str, answer: InboxAnswer) -> Assignment | None:
-        """Accept the bot's answer to one message. Return what it receives if it has confirmed its session.
-
-        Raises LaunchEnded.
-        """
-        if self._is_warm(launch_id):
-            return self.pool.bots.answer(launch_id, message_id, answer, self._clock.monotonic())
-        inbox = self._heard(launch_id).inbox
-        assignment = inbox.assignment_for(message_id) if answer.refusal is None else None
-        inbox.answer(message_id, answer)
-        return assignment
-
-    def _is_warm(self, launch_id: str) -> bool:
-        """Whether this is a warm bot without a session."""
-        return launch_id in self.pool.bots and self.registry.by_launch(launch_id) is None
-
-    async def offer(self, session_id: str, offer: dict[str, Any]) -> dict[str, Any]:
-        """Relay a WebRTC offer to the bot and wait for its answer. Raises as `Inbox.offer` does."""
-        return await self.registry.get(session_id).inbox.offer(offer, self.limits.start_timeout)
-
-    async def candidates(self, session_id: str, candidates: dict[str, Any]) -> dict[str, Any]:
-        """Relay ICE candidates to the bot. Raises as `Inbox.candidates` does."""
-        return await self.registry.get(session_id).inbox.candidates(candidates, self.limits.start_timeout)
-
-    async def look_for(self, launch_id: str) -> None:
-        """Have a launch known whose bot speaks to us, if it exists. Raises RuntimeUnavailable."""
-        if self.registry.by_launch(launch_id) is None:
-            await self._runtime.look_for(launch_id)
-
-    def _heard(self, launch_id: str) -> Record:
-        record = self.registry.by_launch(launch_id)
-        if record is None and (not_ready_reason := self._runtime.not_ready_reason()) is not None:
-            # Its session may not have been adopted yet.
-            raise RuntimeUnavailable(not_ready_reason)
-        if record is None or record.session.phase.is_end:
-            raise LaunchEnded
-        record.heard(self._clock.monotonic())
-        return record
-
-    # --- stopping ---
 
     async def stop(self, session_id: str) -> Session:
         """Ask a session's bot to leave. The session is `stopping` until the bot is confirmed gone.
@@ -456,17 +297,3 @@ class Supervisor:
         record = self.registry.get(session_id)
         await self._stopper.stop(record, ending_for(Reason.STOPPED))
         return record.session
-
-
-def _may_start_again(record: Record) -> bool:
-    """Return whether no bot ever ran for it, so that the same id may be tried again."""
-    ending = record.session.ending
-    return ending is not None and ending.reason is Reason.LAUNCH_FAILED
-
-
-def _raise_failure(record: Record) -> None:
-    """Raise the launch's refusal, or its outcome if that is still open."""
-    if record.refusal is not None:
-        raise record.refusal
-    if record.open_outcome is not None:
-        raise record.open_outcome

@@ -45,14 +45,14 @@ class Watchdog:
             await asyncio.sleep(TICK_SECONDS)
             now = self._clock.monotonic()
             if now - last > HELD_UP_SECONDS:
-                self.excuse_silence(now - last, now)
+                self.excuse_silence(now - last)
             last = now
             await self._stop_overdue(now)
             self._forget_old(now)
 
-    def excuse_silence(self, missed_seconds: float, now: float) -> None:
+    def excuse_silence(self, missed_seconds: float) -> None:
         """Don't count time against bots if we could not receive their reports then."""
-        self._listening_since = now
+        self._listening_since = self._clock.monotonic()
         for record in self._registry.running():
             record.we_were_held_up(missed_seconds)
 

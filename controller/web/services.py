@@ -83,6 +83,6 @@ class Services:
         """Return the servers for the caller of a session that has not ended; None if there are none."""
         if session.phase.is_end:
             return None
-        left = self.supervisor.seconds_left(session)
+        left = self.supervisor.starts.seconds_left(session)
         servers = self.ice.for_session(session.id, left)
         return [IceServerOut.model_validate(each) for each in servers] or None

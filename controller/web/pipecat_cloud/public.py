@@ -82,7 +82,7 @@ async def start_public(
     if re.fullmatch(NAME_PATTERN, name) is None:
         raise AgentNotFound(name)
     asked = body or StartPublic.model_validate({})
-    provider = services.supervisor.provider
+    provider = services.supervisor.starts.provider
     if asked.createDailyRoom and provider != "daily":
         raise InvalidRequest(
             f"createDailyRoom: this controller has rooms of kind {provider!r} (PODLINE_ROOMS). Leave it out."

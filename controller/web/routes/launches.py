@@ -23,7 +23,7 @@ async def is_bot(launch_id: str, request: Request, services: ServicesDep) -> Non
     bearer = bearer_of(request.headers)
     if bearer is None or not services.signer.is_launch_token(bearer, launch_id):
         raise Unauthorized("Send this launch's PODLINE_LAUNCH_TOKEN as `Authorization: Bearer TOKEN`.")
-    await services.supervisor.look_for(launch_id)
+    await services.supervisor.channel.look_for(launch_id)
     if record := services.supervisor.registry.by_launch(launch_id):
         session_at_work.set(record.session.id)
 
@@ -37,14 +37,14 @@ router = APIRouter(
 async def take_report(launch_id: str, request: Request, supervisor: SupervisorDep) -> Response:
     """Count one batch, once."""
     report, unknown = _read(read_report, await request.body())
-    counted = supervisor.report(launch_id, report, unknown)
+    counted = supervisor.channel.report(launch_id, report, unknown)
     return _json(ReportAnswer(ack=counted))
 
 
 @router.get("/inbox")
 async def poll_inbox(launch_id: str, supervisor: SupervisorDep, after: str | None = None) -> Response:
     """Return messages for the bot; hold the request until there are any, or until the poll ends."""
-    return _json(await supervisor.poll(launch_id, after, INBOX_POLL_SECONDS))
+    return _json(await supervisor.channel.poll(launch_id, after, INBOX_POLL_SECONDS))
 
 
 @router.post("/inbox/{message_id}", status_code=204)
@@ -53,7 +53,7 @@ async def take_answer(
 ) -> Response:
     """Pass the bot's answer to the request that waits for it. A confirmed assignment is answered with it."""
     answer = _read(read_answer, await request.body())
-    assignment = supervisor.answer(launch_id, message_id, answer)
+    assignment = supervisor.channel.answer(launch_id, message_id, answer)
     return Response(status_code=204) if assignment is None else _json(assignment)
 
 

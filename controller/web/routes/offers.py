@@ -125,7 +125,7 @@ async def send_offer(
     out. Treat any 4xx as final.
     """
     with services.offer_limit.offer(session_id):
-        answering = services.supervisor.offer(session_id, body.model_dump(exclude_unset=True))
+        answering = services.supervisor.channel.offer(session_id, body.model_dump(exclude_unset=True))
         return await while_connected(request, answering)
 
 
@@ -142,5 +142,5 @@ async def send_candidates(
 ) -> dict[str, Any]:
     """Pass ICE candidates to the bot, found after the offer was sent (trickle ICE)."""
     with services.offer_limit.candidates(session_id):
-        taking = services.supervisor.candidates(session_id, body.model_dump(exclude_unset=True))
+        taking = services.supervisor.channel.candidates(session_id, body.model_dump(exclude_unset=True))
         return await while_connected(request, taking)

@@ -48,7 +48,7 @@ class Startable(Documented):
 )
 async def list_startable_agents(services: ServicesDep, access: AccessDep) -> Startable:
     """List the agents that `/start` can start, and the kind of room that they meet their callers in."""
-    room = services.supervisor.provider
+    room = services.supervisor.starts.provider
     agents = [
         StartableAgent(name=each.name, has_panel=each.panel is not None)
         for each in services.supervisor.agents.all()

@@ -98,7 +98,7 @@ async def start(
     The body may be left out. The controller makes the session's id.
     """
     asked = body or StartBody()
-    _insist_on_provider(asked, services.supervisor.provider)
+    _insist_on_provider(asked, services.supervisor.starts.provider)
     user_id = by.user(asked.body.user_id if asked.body else None, services.anonymous_name())
     details = asked.body.model_dump(exclude_unset=True) if asked.body else None
     session = StartSession(user_id=user_id, agent=asked.agent, body=details or None)
@@ -115,7 +115,7 @@ async def start_call(
     session = started.session
     token = services.signer.session_token(session.id, session.launch_id)
     answer = StartAnswer(sessionId=with_token(session.id, token))
-    match services.supervisor.provider:
+    match services.supervisor.starts.provider:
         case "daily":
             answer.dailyRoom, answer.dailyToken = session.room_url, started.caller_token
         case "livekit":

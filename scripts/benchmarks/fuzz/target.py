@@ -152,12 +152,12 @@ async def _answer_offers(supervisor: Supervisor, launch_id: str) -> None:
     after: str | None = None
     while True:
         try:
-            inbox = await supervisor.poll(launch_id, after, _POLL_SECONDS)
+            inbox = await supervisor.channel.poll(launch_id, after, _POLL_SECONDS)
         except ControllerError:
             return
         for message in inbox.messages:
             after = message.id
-            supervisor.answer(launch_id, message.id, InboxAnswer(body={"type": "answer"}))
+            supervisor.channel.answer(launch_id, message.id, InboxAnswer(body={"type": "answer"}))
 
 
 if __name__ == "__main__":

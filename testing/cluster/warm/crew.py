@@ -135,7 +135,8 @@ class Crew(NamespacePaths):
 
     async def _send(self, method: str, url: str, **request: Any) -> Answer:
         async with self._client.request(method, url, **request) as answer:
-            return answer.status, await answer.json(content_type=None) if await answer.read() else {}
+            has_content = answer.ok and await answer.read()
+            return answer.status, await answer.json() if has_content else {}
 
     async def until(self, what: Callable[[], bool]) -> None:
         """Wait until that is so of the bots."""

@@ -202,7 +202,7 @@ class Sessions(RuleBasedStateMachine):
         if joined:
             bot.ledger.mark("joined")
         try:
-            ack = self.supervisor.report(launch_id, bot.ledger.report())
+            ack = self.supervisor.channel.report(launch_id, bot.ledger.report())
         except LaunchEnded:
             assert self.over(launch_id)
         else:

@@ -33,7 +33,7 @@ class FakeLink:
     Attributes:
         reached: those that answer.
         broken_off: those whose requests were ended.
-        ended: those whose polls and streams were ended.
+        has_ended_long_ones: polls and streams were ended.
         failure: what checking raises.
         told: the lines of an answer that goes on.
         read: those whose lines were read.
@@ -42,7 +42,7 @@ class FakeLink:
     def __init__(self) -> None:
         self.reached = {OTHER, ANOTHER}
         self.broken_off: list[str] = []
-        self.ended: list[str] = []
+        self.has_ended_long_ones = False
         self.failure: Exception | None = None
         self.told: list[bytes] = []
         self.read: list[str] = []
@@ -61,8 +61,8 @@ class FakeLink:
     def break_off(self, address: str) -> None:
         self.broken_off.append(address)
 
-    def end_long_ones(self, address: str) -> None:
-        self.ended.append(address)
+    def end_long_ones(self) -> None:
+        self.has_ended_long_ones = True
 
 
 @dataclass

@@ -427,11 +427,11 @@ async def test_a_controller_that_leaves_ends_what_may_last_and_nothing_else(forw
         polling = asyncio.create_task(Asking().ask(forwarder, address))
         starting = asyncio.create_task(Asking("POST").ask(forwarder, address))
         await asked.wait()
-        forwarder.end_long_ones(address)
+        forwarder.end_long_ones()
         assert not polling.done()
         # Longer than a moment.
         await asyncio.sleep(1.1)
-        forwarder.end_long_ones(address)
+        forwarder.end_long_ones()
         with pytest.raises(LeaderUnreachable):
             await polling
         may_answer.set()

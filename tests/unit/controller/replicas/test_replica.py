@@ -220,7 +220,7 @@ async def test_bots_that_could_not_report_while_the_leader_could_not_renew_are_n
         await stand.leads()
         await stand.supervisor.start(StartRequest(user_id="ana", max_duration_seconds=1800))
         [record] = stand.supervisor.registry.running()
-        stand.supervisor.report(record.session.launch_id, JOINED)
+        stand.supervisor.channel.report(record.session.launch_id, JOINED)
         stand.leadership.lapses()
         await passes(10 * 60)
         stand.leadership.resumes()
@@ -236,7 +236,7 @@ async def test_a_bot_that_stays_silent_after_that_is_stopped() -> None:
         await stand.leads()
         await stand.supervisor.start(StartRequest(user_id="ana", max_duration_seconds=1800))
         [record] = stand.supervisor.registry.running()
-        stand.supervisor.report(record.session.launch_id, JOINED)
+        stand.supervisor.channel.report(record.session.launch_id, JOINED)
         stand.leadership.lapses()
         await passes(60)
         stand.leadership.resumes()
@@ -402,7 +402,15 @@ async def test_a_standby_that_leaves_stands_back_and_stays_while_the_service_may
         assert leaving.done()
         assert stand.replica.has_left
         assert stand.replica.not_ready_reason() == LEAVING
-        assert (stand.link.ended, stand.link.broken_off) == ([OTHER], [])
+        assert (stand.link.has_ended_long_ones, stand.link.broken_off) == (True, [])
+
+
+@at_once
+async def test_one_that_leaves_while_nobody_leads_ends_the_polls_to_a_former_leader() -> None:
+    async with standing() as stand:
+        await stand.replica.close()
+
+        assert stand.link.has_ended_long_ones
 
 
 @at_once
