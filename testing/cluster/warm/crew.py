@@ -224,7 +224,7 @@ class Crew(NamespacePaths):
             await self._whole(self.plane.api("PATCH", f"{self.pods}/{bot.pod}", end, MERGE))
 
     async def _whole(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Await a request to the API server, which goes on if its bot ends: cancelled, it may leave a socket."""
+        """Await a request that goes on if its bot ends: one that is cancelled may leave its socket."""
         request = asyncio.create_task(work)
         self._whole_ones.add(request)
         request.add_done_callback(self._whole_ones.discard)
