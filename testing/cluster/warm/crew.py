@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import aiohttp
+import httpx
 
-from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane
+from testing.cluster.control_plane import MERGE, PATIENCE_SECONDS, ControlPlane
 from testing.cluster.paths import NamespacePaths
 from testing.cluster.warm.changes import changes
 from testing.fakes.bots.reported import batch
@@ -80,6 +81,7 @@ class Crew(NamespacePaths):
         self.bots: dict[str, CrewBot] = {}
         self.before_confirming: Callable[[CrewBot], Awaitable[None]] = confirm
         self._lives: dict[str, asyncio.Task[None]] = {}
+        self._whole_ones: set[asyncio.Task[Any]] = set()
         self._requests: set[asyncio.Task[Answer]] = set()
         self._changed = asyncio.Event()
 
@@ -95,6 +97,7 @@ class Crew(NamespacePaths):
                 for each in tasks:
                     each.cancel()
                 ends = await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.gather(*self._whole_ones, return_exceptions=True)
                 for error in ends:
                     if error is not None and not isinstance(error, asyncio.CancelledError):
                         raise error
@@ -206,16 +209,26 @@ class Crew(NamespacePaths):
 
     async def _token(self, secret: str) -> str:
         """Return the bot's token once there is its Secret, for which a kubelet waits."""
-        found = await self.plane.until(f"{self.secrets}?fieldSelector=metadata.name={secret}", has_items)
-        return base64.b64decode(found["items"][0]["data"]["PODLINE_LAUNCH_TOKEN"]).decode()
+        path = f"{self.secrets}?fieldSelector=metadata.name={secret}"
+        while True:
+            with suppress(httpx.HTTPError):
+                listed = await self._whole(self.plane.api("GET", path))
+                for found in listed["items"]:
+                    return base64.b64decode(found["data"]["PODLINE_LAUNCH_TOKEN"]).decode()
+            await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def leave(self, bot: CrewBot, code: int = 0) -> None:
+    async def leave(self, bot: CrewBot) -> None:
         """Let a bot's process end."""
-        await self.plane.annotate(f"{self.pods}/{bot.pod}", {"fate.test/end": f"exit-{code}"})
+        end = {"metadata": {"annotations": {"fate.test/end": "exit-0"}}}
+        with suppress(httpx.HTTPError):
+            await self._whole(self.plane.api("PATCH", f"{self.pods}/{bot.pod}", end, MERGE))
 
-
-def has_items(listed: dict[str, Any]) -> bool:
-    return bool(listed["items"])
+    async def _whole(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Await a request that goes on if its bot ends: one that is cancelled may leave its socket."""
+        request = asyncio.create_task(work)
+        self._whole_ones.add(request)
+        request.add_done_callback(self._whole_ones.discard)
+        return await asyncio.shield(request)
 
 
 @dataclass(eq=False)
