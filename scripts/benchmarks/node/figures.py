@@ -26,7 +26,6 @@ from scripts.benchmarks.node.starts import (
     start_session,
     without_volumes,
 )
-from scripts.benchmarks.node.warm import AGENT, until_ready, warm_bots
 from scripts.benchmarks.running.results import Results
 from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import MILLISECONDS, Comparison, Figure, Table, table_of
@@ -37,6 +36,7 @@ from testing.builds.images import ensure_images
 from testing.builds.node import ALL_PARTS
 from testing.node.node_cluster import NodeCluster
 from testing.node.site import OVERLAY_NAMESPACE, NodeSite, open_site
+from testing.node.warm import AGENT, until_ready, warm_bots
 
 OURS: Final = "Podline"
 WARM: Final = "Podline, warm bot"

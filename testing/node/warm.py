@@ -1,4 +1,4 @@
-"""An agent of the bench that keeps warm bots on the nodes, for as long as the bench wants."""
+"""An agent that keeps warm bots on the nodes, for as long as a test or the bench wants."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+import httpx
+
 from testing.node.site import PATIENCE_SECONDS, NodeSite
 from testing.processes import eventually
 
-AGENT: Final = "bench-warm"
+AGENT: Final = "warm"
 _CONFIG_MAP: Final = f"agent-{AGENT}"
+
+_WAITING: Final = f"podline.dev/agent={AGENT},podline.dev/pool=waiting"
 
 _DEFINITION: Final = """\
 agent_name = "{agent}"
@@ -33,12 +37,9 @@ async def warm_bots(site: NodeSite, kept: int) -> AsyncIterator[None]:
         yield
     finally:
         await site.kubectl("delete", "configmap", _CONFIG_MAP)
+        # The Jobs of ended sessions stay for as long as anyone may ask.
         jobs = f"/apis/batch/v1/namespaces/{site.namespace}/jobs"
-        # Those of ended sessions stay for as long as anyone may ask.
-        await site.cluster.until(
-            f"{jobs}?labelSelector=podline.dev/agent={AGENT},podline.dev/pool=waiting",
-            lambda found: not found["items"],
-        )
+        await site.cluster.until(f"{jobs}?labelSelector={_WAITING}", lambda found: not found["items"])
 
 
 async def until_ready(site: NodeSite, kept: int) -> None:
@@ -52,3 +53,28 @@ async def until_ready(site: NodeSite, kept: int) -> None:
         return any(each["ready"] == kept and each["starting"] == 0 for each in states)
 
     await eventually(are_ready, f"{kept} warm bots", within=PATIENCE_SECONDS)
+
+
+async def waiting_pods(site: NodeSite, kept: int) -> list[dict[str, Any]]:
+    """Return the pods of the bots that wait, once there are so many and all run."""
+
+    def are_they(pods: dict[str, Any]) -> bool:
+        return len(pods["items"]) == kept and all(
+            pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+            for pod in pods["items"]
+        )
+
+    path = f"/api/v1/namespaces/{site.namespace}/pods?labelSelector={_WAITING}"
+    found: list[dict[str, Any]] = (await site.cluster.until(path, are_they))["items"]
+    return found
+
+
+async def evict(site: NodeSite, pod: dict[str, Any]) -> httpx.Response | None:
+    """Ask for a pod's eviction, as a drain does. Return the refusal; None if it is evicted."""
+    name = pod["metadata"]["name"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    try:
+        await site.cluster.api("POST", f"/api/v1/namespaces/{site.namespace}/pods/{name}/eviction", eviction)
+    except httpx.HTTPStatusError as error:
+        return error.response
+    return None
