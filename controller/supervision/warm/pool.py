@@ -30,7 +30,7 @@ from controller.supervision.warm.bots import HeldBot, WarmBots
 from controller.supervision.warm.care import WarmCare
 from controller.supervision.warm.history import Histories, why_gone
 from controller.supervision.warm.launches import WarmLaunches
-from controller.supervision.warm.status import PoolStatus
+from controller.supervision.warm.status import PoolStatus, shown_stages
 
 TICK_SECONDS: Final = 0.25
 """How late the pool may notice what nobody reports to it: an age, a silence, the end of a pause."""
@@ -126,7 +126,7 @@ class WarmPool:
 
     def status(self, agent: str) -> PoolStatus:
         """Return an agent's warm bots, as an operator sees them."""
-        stages = self.bots.stages().get(agent, Counter())
+        stages = self.stages().get(agent, Counter())
         planned = self._plans.get(agent, PoolPlan())
         problem = planned.problem
         if agent in self._plans and self._is_draining():
@@ -140,8 +140,9 @@ class WarmPool:
         )
 
     def stages(self) -> Mapping[str, Mapping[WarmStage, int]]:
-        """Return how many warm bots each agent with a pool has, by stage."""
-        stages = self.bots.stages()
+        """Return how many warm bots each agent with a pool has, by the stage that is shown of them."""
+        versions = self._served().items()
+        stages = shown_stages(self.bots.all(), {name: self._given(version) for name, version in versions})
         return {agent: stages.get(agent, Counter()) for agent in sorted({*self._plans, *stages})}
 
     def wanted(self) -> Mapping[str, int]:
@@ -229,11 +230,7 @@ class WarmPool:
 
     def _step(self, now: float) -> bool:
         """Do what is due. Return whether there is a pool."""
-        versions = {
-            status.name: status.version
-            for status in self._agents.all()
-            if status.version is not None and self.serves(status.version)
-        }
+        versions = self._served()
         if not versions and not len(self.bots):
             self._plans, self._idle_since = {}, None
             return False
@@ -261,6 +258,15 @@ class WarmPool:
                     self.launches.create(version, self._given_to(version), now)
         return True
 
+    def _served(self) -> Mapping[str, AgentVersion]:
+        """Return the active version of each agent that keeps warm bots."""
+        versions = (status.version for status in self._agents.all())
+        return {each.name: each for each in versions if each is not None and self.serves(each)}
+
+    def _given(self, version: AgentVersion) -> tuple[str, str]:
+        """Return what a bot must have been given for a session to get it."""
+        return version.id, self._given_to(version)
+
     def _count_idle(self, now: float) -> None:
         """Add the time since the last tick for the bots that were ready then: a change ticks at once."""
         if self._idle_since is not None:
@@ -275,7 +281,7 @@ class WarmPool:
         if version is not None and (lacking := self._preflight(version)) is not None:
             history.failed(lacking, now)
         bots = [each for each in self.bots.all() if each.bot.agent == agent]
-        current = None if version is None else (version.id, self._given_to(version))
+        current = None if version is None else self._given(version)
         return PoolView(
             definition=None if version is None or self._is_draining() else version.definition,
             in_use=self._registry.in_use()[agent] + sum(each.stage is WarmStage.CLAIMING for each in bots),

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from controller.core.pool_plan import WarmStage
+from controller.supervision.warm.bots import HeldBot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +27,23 @@ class PoolStatus:
     ready: int = 0
     in_use: int = 0
     problem: str | None = None
+
+
+def shown_stages(
+    bots: Iterable[HeldBot], given: Mapping[str, tuple[str, str]]
+) -> Mapping[str, Counter[WarmStage]]:
+    """Return how many warm bots each agent has, by stage.
+
+    One that waits and will be replaced counts as leaving, because no session gets it.
+
+    Args:
+        bots: of all agents.
+        given: the version and what belongs to it that each agent's bots should have.
+    """
+    shown: defaultdict[str, Counter[WarmStage]] = defaultdict(Counter)
+    for each in bots:
+        agent = each.bot.agent
+        is_outdated = (each.bot.agent_version, each.bot.given) != given.get(agent)
+        is_replaced = each.stage is WarmStage.READY and is_outdated
+        shown[agent][WarmStage.LEAVING if is_replaced else each.stage] += 1
+    return shown

@@ -167,6 +167,7 @@ async def test_a_new_version_replaces_the_bots_of_the_former_and_no_call_gets_on
         agents.definitions["clerk"] = replace(TWO, image="clerk:2")
         await until(lambda: len(site.runtime.warm) == 4)
         assert former <= set(waiting(site.runtime))
+        assert (await warm_of(site))["ready"] == 0
         session = await site.start(agent="clerk")
         assert session["cold_start"] is True
 
