@@ -143,6 +143,7 @@ def claim_a_bot(metrics: Metrics) -> None:
     session = some_session(agent="clerk", cold_start=False, timeline=timeline)
     metrics.started(session)
     metrics.warm.claim_ended("clerk", ClaimResult.CLAIMED)
+    metrics.warm.started(1.5)
     metrics.warm.waited(session, 20.0)
     metrics.warm.idled("clerk", 20.0)
     metrics.warm.joined(session)
