@@ -37,9 +37,9 @@ async def warm_bots(site: NodeSite, kept: int) -> AsyncIterator[None]:
         yield
     finally:
         await site.kubectl("delete", "configmap", _CONFIG_MAP)
-        # The Jobs of ended sessions stay for as long as anyone may ask.
-        jobs = f"/apis/batch/v1/namespaces/{site.namespace}/jobs"
-        await site.cluster.until(f"{jobs}?labelSelector={_WAITING}", lambda found: not found["items"])
+        # The Jobs of bots that have ended stay for as long as anyone may ask.
+        pods = f"/api/v1/namespaces/{site.namespace}/pods?labelSelector={_WAITING}"
+        await site.cluster.until(pods, lambda found: not any(map(is_running, found["items"])))
 
 
 async def until_ready(site: NodeSite, kept: int) -> None:
@@ -55,18 +55,23 @@ async def until_ready(site: NodeSite, kept: int) -> None:
     await eventually(are_ready, f"{kept} warm bots", within=PATIENCE_SECONDS)
 
 
+def is_running(pod: dict[str, Any]) -> bool:
+    """Return whether a pod runs, or may still do so."""
+    return pod["status"].get("phase") in ("Pending", "Running")
+
+
 async def waiting_pods(site: NodeSite, kept: int) -> list[dict[str, Any]]:
     """Return the pods of the bots that wait, once there are so many and all run."""
 
-    def are_they(pods: dict[str, Any]) -> bool:
-        return len(pods["items"]) == kept and all(
-            pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+    def waiting(pods: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            pod
             for pod in pods["items"]
-        )
+            if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+        ]
 
     path = f"/api/v1/namespaces/{site.namespace}/pods?labelSelector={_WAITING}"
-    found: list[dict[str, Any]] = (await site.cluster.until(path, are_they))["items"]
-    return found
+    return waiting(await site.cluster.until(path, lambda pods: len(waiting(pods)) == kept))
 
 
 async def evict(site: NodeSite, pod: dict[str, Any]) -> httpx.Response | None:
