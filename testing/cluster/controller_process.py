@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -95,5 +96,7 @@ class ControllerProcess:
         process, self._process = self._process, None
         if process is None:
             return None
-        process.send_signal(how)
+        # A former leader may have ended by itself.
+        with suppress(ProcessLookupError):
+            process.send_signal(how)
         return await process.wait()

@@ -17,6 +17,7 @@ IMAGE: Final = r"image: \S*podline-\w+:(\S+)"
 STATEMENTS: Final = {
     "deploy/base/bot-job.yaml": IMAGE,
     "deploy/base/deployment.yaml": IMAGE,
+    "deploy/components/pulled-images/daemon-set.yaml": IMAGE,
     "deploy/overlays/kind/caller-job.yaml": IMAGE,
     "deploy/overlays/kind/sandbox.yaml": IMAGE,
     "deploy/overlays/kind/web.yaml": IMAGE,

@@ -122,8 +122,10 @@ async def test_a_warm_bot_waits_is_claimed_and_is_found_as_its_session(
 
     assert int(after["metadata"]["generation"]) == int(before["metadata"]["generation"]) + 1
     assert 300 <= after["spec"]["activeDeadlineSeconds"] < 600 == before["spec"]["activeDeadlineSeconds"]
-    assert not waiting.keys() & set(KEEPS_ITS_NODE)
-    assert claimed.keys() >= set(KEEPS_ITS_NODE)
+    assert {name: waiting.get(name) for name in KEEPS_ITS_NODE} == dict(
+        zip(KEEPS_ITS_NODE, ("true", None), strict=True)
+    )
+    assert {claimed[name] for name in KEEPS_ITS_NODE} == {"as-shipped"}
     async with following(kubeconfig, namespace, tmp_path) as followed:
         [found] = [each.found for each in followed.observations if each.found is not None]
         assert (found.id, found.launch_id, found.cold_start) == ("one", "warm-1", False)

@@ -133,7 +133,7 @@ def test_where_nobody_wants_traces_a_controller_loads_nothing_for_them() -> None
 
 
 def test_a_bot_may_send_traces_of_its_own() -> None:
-    importing = "from podline.runner import __main__ as runner; runner._import_session()"
+    importing = "from podline.runner.early_imports import import_session; import_session()"
     asking = "from pipecat.utils.tracing import setup; print(setup.is_tracing_available())"
 
     assert printed(f"{importing}\n{asking}") == ["True"]

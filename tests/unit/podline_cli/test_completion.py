@@ -21,25 +21,30 @@ def offered(podline: Podline, *words: str, **variables: str) -> list[str]:
     return outcome.out.split()
 
 
+def offered_at_last(podline: Podline, *words: str) -> list[str]:
+    """The names that are offered to somebody who presses Tab again if a busy machine was too slow."""
+    return next(filter(None, (offered(podline, *words) for _ in range(10))), [])
+
+
 @pytest.mark.parametrize("command", ["show", "logs", "stop"])
 def test_ids_of_sessions_are_offered(at: Podline, api: FakeApi, command: str) -> None:
     api.sessions = [session("cart-1"), session("cart-2"), session("desk-1")]
 
-    assert offered(at, command, "cart") == ["cart-1", "cart-2"]
+    assert offered_at_last(at, command, "cart") == ["cart-1", "cart-2"]
 
 
 @pytest.mark.parametrize("words", [("agent",), ("rollback",), ("delete",), ("ps", "--agent")])
 def test_names_of_agents_are_offered(at: Podline, api: FakeApi, words: tuple[str, ...]) -> None:
     api.agents = {"shopping": agent(), "clerk": agent("clerk")}
 
-    assert offered(at, *words, "sh") == ["shopping"]
+    assert offered_at_last(at, *words, "sh") == ["shopping"]
 
 
 @pytest.mark.parametrize("command", ["list", "set", "delete"])
 def test_names_of_secret_sets_are_offered(at: Podline, api: FakeApi, command: str) -> None:
     api.secret_sets = {"clerk-keys": {"A": "1"}, "shop-keys": {"A": "1"}}
 
-    assert offered(at, "secrets", command, "cl") == ["clerk-keys"]
+    assert offered_at_last(at, "secrets", command, "cl") == ["clerk-keys"]
 
 
 @pytest.mark.parametrize("words", [("context", "use"), ("ps", "--context")])
@@ -55,7 +60,7 @@ def test_names_come_from_the_context_that_the_line_names(podline: Podline, api: 
     podline("context", "set", "first", "--url", "http://127.0.0.1:1")
     podline("context", "set", "here", "--url", api.url)
 
-    assert offered(podline, "show", "--context", "here", "c") == ["cart-1"]
+    assert offered_at_last(podline, "show", "--context", "here", "c") == ["cart-1"]
 
 
 def test_commands_are_offered(podline: Podline) -> None:

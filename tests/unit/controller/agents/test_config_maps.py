@@ -159,8 +159,9 @@ async def test_what_the_cluster_refuses_is_not_deployed_until_it_takes_it(server
         assert "denied: not this image" in str(followed.status().problem)
 
         refusal.times = 0
-        await followed.until(lambda: followed.status().problem is None)
+        await followed.until(lambda: followed.status().version is not None)
         assert followed.version().startswith("1-")
+        assert followed.status().problem is None
 
 
 @pytest.mark.parametrize(
