@@ -46,6 +46,9 @@ _READY_SECONDS: Final = 60.0
 _JOIN_SECONDS: Final = 300.0
 """Only a hang takes this long: a hundred cold bots share the machine."""
 
+_CONNECTIONS: Final = 20
+"""A web app's to the controller: that refuses more requests of one client at one time than most apps send."""
+
 _BOT_MEGABYTES: Final = 150
 """As much as a bot adds to what is used: a machine with too little memory is not measured while it swaps."""
 
@@ -127,7 +130,8 @@ async def measure(run: BenchRun) -> None:
     run.progress.doing("starting sandbox, controller and warm bots")
     with programs(run.directory, settings) as machine:
         make_agents(run.directory, agents, machine.sandbox, sizes.kept)
-        async with httpx.AsyncClient(base_url=machine.url, timeout=_JOIN_SECONDS) as http:
+        pooled = httpx.Limits(max_connections=_CONNECTIONS)
+        async with httpx.AsyncClient(base_url=machine.url, timeout=_JOIN_SECONDS, limits=pooled) as http:
             for number in run.rounds():
                 run.progress.at(number, run.count, "call")
                 for agent in _in_turn(number):
