@@ -53,6 +53,7 @@ def _local_figures(sizes: local.LocalSizes) -> list[Figure]:
         Figure(local.together(local.TOOK, at_once), NUMBER, target="all", summarize=taken),
         Figure(local.together(ACCEPTED, crowd), MILLISECONDS, summarize=worst),
         Figure(local.together(JOINED, crowd), MILLISECONDS, summarize=worst),
+        Figure(local.together(local.CAME, crowd), NUMBER, summarize=taken),
         Figure(local.together(local.TOOK, crowd), NUMBER, target=str(sizes.kept), summarize=taken),
         Figure(local.memory_name(local.RESIDENT, sizes.kept), MEGABYTES),
         Figure(local.memory_name(local.PROPORTIONAL, sizes.kept), MEGABYTES, target="below 60 MB"),

@@ -33,6 +33,7 @@ from scripts.benchmarks.warm.agents import COLD, WARM, make_agents
 from testing.processes import eventually
 
 TOOK: Final = "starts that took a warm bot"
+CAME: Final = "starts whose bot joined"
 RESIDENT: Final = "resident memory of a waiting bot"
 PROPORTIONAL: Final = "proportional memory of a waiting bot"
 PRIVATE: Final = "memory that a waiting bot shares with nobody"
@@ -166,7 +167,10 @@ async def _measure_crowd(run: BenchRun, machine: Machine, http: httpx.AsyncClien
     name = partial(together, at_once=sizes.crowd)
     await _until_ready(http, sizes.kept)
     run.progress.doing(f"{sizes.crowd} starts at one time, {sizes.kept} warm bots")
-    for start in await _starts(machine, http, WARM, sizes.crowd):
+    starts = await _starts(machine, http, WARM, sizes.crowd, may_fail=True)
+    for number in range(sizes.crowd):
+        run.results.sample(name(CAME), WARM, float(number < len(starts)))
+    for start in starts:
         for figure, value in start.figures().items():
             run.sample(1, name(figure), COLD if start.is_cold else WARM, value)
         run.sample(1, name(TOOK), WARM, float(not start.is_cold))
@@ -215,15 +219,19 @@ async def _call(machine: Machine, http: httpx.AsyncClient, voice: Voice, agent: 
 
 
 async def _starts(
-    machine: Machine, http: httpx.AsyncClient, agent: str, at_once: int
+    machine: Machine, http: httpx.AsyncClient, agent: str, at_once: int, *, may_fail: bool = False
 ) -> Sequence[MeasuredStart]:
-    """Start so many sessions at one moment, and end them once all bots have joined. Nobody calls."""
+    """Start so many sessions at one moment, and end them once all bots have joined. Nobody calls.
+
+    With `may_fail`, those whose bots never join are left out.
+    """
     began = await asyncio.gather(*(_begin(http, agent) for _ in range(at_once)))
-    joined = await asyncio.gather(*(_joined(http, session["id"]) for _, session in began))
+    joined = await asyncio.gather(*(_joined(http, session["id"], may_fail=may_fail) for _, session in began))
     await _end(machine, http, [session for _, session in began])
     return [
         MeasuredStart(answered, _seconds_to_join(session), session["cold_start"])
         for (answered, _), session in zip(began, joined, strict=True)
+        if session["timeline"]["joined"]
     ]
 
 
@@ -242,11 +250,13 @@ async def _begin(http: httpx.AsyncClient, agent: str) -> tuple[float, dict[str, 
     return time.monotonic() - began, answer.raise_for_status().json()
 
 
-async def _joined(http: httpx.AsyncClient, session_id: str) -> dict[str, Any]:
-    """Return the session once its bot has joined."""
+async def _joined(http: httpx.AsyncClient, session_id: str, *, may_fail: bool = False) -> dict[str, Any]:
+    """Return the session once its bot has joined, or has failed if it may."""
 
     async def found() -> dict[str, Any] | None:
         session: dict[str, Any] = (await http.get(f"/v1/sessions/{session_id}")).raise_for_status().json()
+        if session["phase"] == "failed" and may_fail:
+            return session
         if session["phase"] == "failed":
             raise RuntimeError(f"A session failed: {session['message']}")
         return session if session["timeline"]["joined"] else None
