@@ -40,17 +40,37 @@ class Blocked:
         return next(own, None)
 
 
+def processor_waits() -> Callable[[], float]:
+    """Return a function that returns for how many seconds the current thread has waited for a processor.
+
+    It is the second number of Linux' schedstat. Where the kernel doesn't count that, it is always 0.
+    """
+    counts = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+
+    def waited() -> float:
+        try:
+            return int(counts.read_text().split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return 0.0
+
+    return waited
+
+
 @contextlib.asynccontextmanager
 async def watched_loop(
-    blocked: Callable[[Blocked], None], tick_seconds: float = TICK_SECONDS
+    blocked: Callable[[Blocked], None],
+    tick_seconds: float = TICK_SECONDS,
+    waited_for_processor: Callable[[], float] | None = None,
 ) -> AsyncIterator[None]:
     """Watch the running loop from a thread; call `blocked` there, once, if it misses too many ticks.
 
-    It counts ticks, not seconds: a process that was frozen or got no processor time is not to blame.
+    It counts ticks, not seconds, and no time in which the loop's thread waited for a processor: a process
+    that was frozen, or shares its processors with too many others, is not to blame.
     """
     ticks = 0
     over = threading.Event()
     loop_thread = threading.get_ident()
+    waited = waited_for_processor or processor_waits()
 
     async def beat() -> None:
         nonlocal ticks
@@ -59,11 +79,14 @@ async def watched_loop(
             await asyncio.sleep(tick_seconds)
 
     def watch() -> None:
-        seen, missed = 0, 0
+        seen, missed, waited_before = 0, 0, waited()
         while not over.wait(tick_seconds):
-            missed = missed + 1 if ticks == seen else 0
-            seen = ticks
-            if missed >= BLOCKED_TICKS:
+            if ticks != seen:
+                seen, missed, waited_before = ticks, 0, waited()
+                continue
+            missed += 1
+            starved = (waited() - waited_before) / tick_seconds
+            if missed - starved >= BLOCKED_TICKS:
                 blocked(_where(loop_thread))
                 return
 
