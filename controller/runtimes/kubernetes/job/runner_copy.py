@@ -22,7 +22,7 @@ def mounts_the_copy(container: Mapping[str, Any]) -> bool:
 def without_copy(pod: Mapping[str, Any]) -> dict[str, Any]:
     """Return the pod without the init container that copies the runner, and without the volume it copies to.
 
-    The bot begins half a second earlier (docs/benchmarks.md). If anything else uses the volume, all stays as it is.
+    The bot begins half a second earlier (docs/benchmarks.md). If anything else uses the volume, all stays.
     """
     mounts = [mount for each in pod["containers"] for mount in _tables(each.get("volumeMounts"))]
     copies = {str(each.get("name")) for each in mounts if each.get("mountPath") == RUNNER}
