@@ -30,7 +30,7 @@ from controller.supervision.warm.bots import HeldBot, WarmBots
 from controller.supervision.warm.care import WarmCare
 from controller.supervision.warm.history import Histories, why_gone
 from controller.supervision.warm.launches import WarmLaunches
-from controller.supervision.warm.status import PoolStatus, shown_stages
+from controller.supervision.warm.status import PoolStatus, is_given, shown_stages
 
 TICK_SECONDS: Final = 0.25
 """How late the pool may notice what nobody reports to it: an age, a silence, the end of a pause."""
@@ -113,6 +113,7 @@ class WarmPool:
         self._is_draining = is_draining
         self._changed = Flag()
         self._plans: Mapping[str, PoolPlan] = {}
+        self._given: Mapping[str, tuple[str, str]] = {}
         self._could_launch = False
         self._is_closing = False
         self._idle_since: float | None = None
@@ -141,8 +142,7 @@ class WarmPool:
 
     def stages(self) -> Mapping[str, Mapping[WarmStage, int]]:
         """Return how many warm bots each agent with a pool has, by the stage that is shown of them."""
-        versions = self._served().items()
-        stages = shown_stages(self.bots.all(), {name: self._given(version) for name, version in versions})
+        stages = shown_stages(self.bots.all(), self._given)
         return {agent: stages.get(agent, Counter()) for agent in sorted({*self._plans, *stages})}
 
     def wanted(self) -> Mapping[str, int]:
@@ -230,7 +230,9 @@ class WarmPool:
 
     def _step(self, now: float) -> bool:
         """Do what is due. Return whether there is a pool."""
-        versions = self._served()
+        served = (status.version for status in self._agents.all())
+        versions = {each.name: each for each in served if each is not None and self.serves(each)}
+        self._given = {name: (version.id, self._given_to(version)) for name, version in versions.items()}
         if not versions and not len(self.bots):
             self._plans, self._idle_since = {}, None
             return False
@@ -255,17 +257,8 @@ class WarmPool:
                     self.launches.retire(held)
             if (version := versions.get(agent)) is not None:
                 for _ in range(planned.create):
-                    self.launches.create(version, self._given_to(version), now)
+                    self.launches.create(version, self._given[agent][1], now)
         return True
-
-    def _served(self) -> Mapping[str, AgentVersion]:
-        """Return the active version of each agent that keeps warm bots."""
-        versions = (status.version for status in self._agents.all())
-        return {each.name: each for each in versions if each is not None and self.serves(each)}
-
-    def _given(self, version: AgentVersion) -> tuple[str, str]:
-        """Return what a bot must have been given for a session to get it."""
-        return version.id, self._given_to(version)
 
     def _count_idle(self, now: float) -> None:
         """Add the time since the last tick for the bots that were ready then: a change ticks at once."""
@@ -281,7 +274,6 @@ class WarmPool:
         if version is not None and (lacking := self._preflight(version)) is not None:
             history.failed(lacking, now)
         bots = [each for each in self.bots.all() if each.bot.agent == agent]
-        current = None if version is None else self._given(version)
         return PoolView(
             definition=None if version is None or self._is_draining() else version.definition,
             in_use=self._registry.in_use()[agent] + sum(each.stage is WarmStage.CLAIMING for each in bots),
@@ -289,7 +281,7 @@ class WarmPool:
                 SeenBot(
                     launch_id=each.launch_id,
                     stage=each.stage,
-                    is_current=(each.bot.agent_version, each.bot.given) == current,
+                    is_current=is_given(each, self._given.get(agent)),
                     age=now - each.created_at,
                 )
                 for each in bots

@@ -29,6 +29,11 @@ class PoolStatus:
     problem: str | None = None
 
 
+def is_given(held: HeldBot, given: tuple[str, str] | None) -> bool:
+    """Return whether a bot has this version and what belongs to it, so that a session may get it."""
+    return (held.bot.agent_version, held.bot.given) == given
+
+
 def shown_stages(
     bots: Iterable[HeldBot], given: Mapping[str, tuple[str, str]]
 ) -> Mapping[str, Counter[WarmStage]]:
@@ -43,7 +48,6 @@ def shown_stages(
     shown: defaultdict[str, Counter[WarmStage]] = defaultdict(Counter)
     for each in bots:
         agent = each.bot.agent
-        is_outdated = (each.bot.agent_version, each.bot.given) != given.get(agent)
-        is_replaced = each.stage is WarmStage.READY and is_outdated
+        is_replaced = each.stage is WarmStage.READY and not is_given(each, given.get(agent))
         shown[agent][WarmStage.LEAVING if is_replaced else each.stage] += 1
     return shown
