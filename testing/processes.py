@@ -187,6 +187,17 @@ def reaches(address: str) -> bool:
     return True
 
 
+async def until_warm_bots_wait(controller: httpx.AsyncClient, agent: str, kept: int, within: float) -> None:
+    """Wait until so many bots of an agent wait, and none is being started."""
+
+    async def do_they() -> bool:
+        agents = (await controller.get("/v1/agents")).raise_for_status().json()["agents"]
+        states = [each["warm"] for each in agents if each["name"] == agent]
+        return any(each["ready"] == kept and each["starting"] == 0 for each in states)
+
+    await eventually(do_they, f"{kept} warm bots", within)
+
+
 async def ended_session(controller: httpx.AsyncClient, session_id: str) -> dict[str, Any] | None:
     """The session's record, once it has ended."""
     session: dict[str, Any] = (await controller.get(f"/v1/sessions/{session_id}")).raise_for_status().json()

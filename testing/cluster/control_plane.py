@@ -206,6 +206,16 @@ class ControlPlane:
         answer.raise_for_status()
         return answer.json()
 
+    async def evict(self, namespace: str, pod: str) -> httpx.Response | None:
+        """Ask for a pod's eviction, as a drain does. Return the refusal; None if it is evicted."""
+        metadata = {"name": pod, "namespace": namespace}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        try:
+            await self.api("POST", f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction", eviction)
+        except httpx.HTTPStatusError as error:
+            return error.response
+        return None
+
     async def until(self, path: str, what: Callable[[Any], bool]) -> Any:
         """Look at an object, or a list of them, until it is as a test expects it."""
         seen: Any = None

@@ -6,10 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-import httpx
-
 from testing.node.site import PATIENCE_SECONDS, NodeSite
-from testing.processes import eventually
+from testing.processes import until_warm_bots_wait
 
 AGENT: Final = "warm"
 _CONFIG_MAP: Final = f"agent-{AGENT}"
@@ -44,15 +42,7 @@ async def warm_bots(site: NodeSite, kept: int) -> AsyncIterator[None]:
 
 async def until_ready(site: NodeSite, kept: int) -> None:
     """Wait until so many bots wait, and none is being started."""
-
-    async def are_ready() -> bool:
-        agents: list[dict[str, Any]] = (
-            (await site.client.get("/v1/agents")).raise_for_status().json()["agents"]
-        )
-        states = [each["warm"] for each in agents if each["name"] == AGENT]
-        return any(each["ready"] == kept and each["starting"] == 0 for each in states)
-
-    await eventually(are_ready, f"{kept} warm bots", within=PATIENCE_SECONDS)
+    await until_warm_bots_wait(site.client, AGENT, kept, PATIENCE_SECONDS)
 
 
 def is_running(pod: dict[str, Any]) -> bool:
@@ -72,14 +62,3 @@ async def waiting_pods(site: NodeSite, kept: int) -> list[dict[str, Any]]:
 
     path = f"/api/v1/namespaces/{site.namespace}/pods?labelSelector={_WAITING}"
     return waiting(await site.cluster.until(path, lambda pods: len(waiting(pods)) == kept))
-
-
-async def evict(site: NodeSite, pod: dict[str, Any]) -> httpx.Response | None:
-    """Ask for a pod's eviction, as a drain does. Return the refusal; None if it is evicted."""
-    name = pod["metadata"]["name"]
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
-    try:
-        await site.cluster.api("POST", f"/api/v1/namespaces/{site.namespace}/pods/{name}/eviction", eviction)
-    except httpx.HTTPStatusError as error:
-        return error.response
-    return None

@@ -37,10 +37,8 @@ async def on_the_second_node(installed: NodeCluster) -> AsyncIterator[NodeCluste
 async def test_an_eviction_is_named_with_what_the_cluster_says(site: NodeSite) -> None:
     await site.start(session_id="evicted")
     name = (await site.pod("evicted"))["metadata"]["name"]
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
-    path = f"/api/v1/namespaces/{site.namespace}/pods/{name}/eviction"
 
-    await site.cluster.api("POST", path, eviction)
+    assert await site.cluster.evict(site.namespace, name) is None
     session = await site.until_over("evicted")
 
     assert session["reason"] == "evicted"

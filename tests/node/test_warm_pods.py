@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from testing.node.node_cluster import NodeCluster
 from testing.node.site import NodeSite, open_site
-from testing.node.warm import AGENT, evict, is_running, until_ready, waiting_pods, warm_bots
+from testing.node.warm import AGENT, is_running, until_ready, waiting_pods, warm_bots
 
 KEPT = 2
 
@@ -32,7 +32,7 @@ async def shop(site: NodeSite, _pool: None) -> NodeSite:
 async def test_a_drain_may_evict_a_bot_that_waits_and_another_takes_its_place(shop: NodeSite) -> None:
     evicted, other = await waiting_pods(shop, KEPT)
 
-    assert await evict(shop, evicted) is None
+    assert await shop.cluster.evict(shop.namespace, evicted["metadata"]["name"]) is None
 
     await shop.cluster.until(
         f"/api/v1/namespaces/{shop.namespace}/pods?fieldSelector=metadata.name={evicted['metadata']['name']}",
@@ -48,7 +48,7 @@ async def test_no_drain_evicts_a_bot_that_a_call_has_taken(shop: NodeSite) -> No
     await shop.until_live(session["id"])
     pod = await shop.pod(session["id"])
 
-    refusal = await evict(shop, pod)
+    refusal = await shop.cluster.evict(shop.namespace, pod["metadata"]["name"])
 
     assert refusal is not None
     assert "disruption budget" in refusal.text

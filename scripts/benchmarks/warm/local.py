@@ -30,7 +30,7 @@ from scripts.benchmarks.calls.programs import (
 from scripts.benchmarks.calls.rooms import GREETED
 from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.warm.agents import COLD, WARM, make_agents
-from testing.processes import eventually
+from testing.processes import eventually, until_warm_bots_wait
 
 TOOK: Final = "starts that took a warm bot"
 CAME: Final = "starts whose bot joined"
@@ -136,12 +136,12 @@ async def measure(run: BenchRun) -> None:
             for number in run.rounds():
                 run.progress.at(number, run.count, "call")
                 for agent in _in_turn(number):
-                    await _until_ready(http, sizes.kept)
+                    await until_warm_bots_wait(http, WARM, sizes.kept, _READY_SECONDS)
                     start = await _call(machine, http, voice, agent)
                     _sample(run, number, agent, start, alone)
             await _measure_bursts(run, machine, http, sizes)
             await _measure_crowd(run, machine, http, sizes)
-            await _until_ready(http, sizes.kept)
+            await until_warm_bots_wait(http, WARM, sizes.kept, _READY_SECONDS)
             run.progress.doing("watching bots that wait")
             await _measure_waiting(run, machine, sizes)
 
@@ -155,7 +155,7 @@ async def _measure_bursts(
     for number in range(1, sizes.bursts + 1):
         run.progress.at(number, sizes.bursts, f"{sizes.at_once} starts at one time,")
         for agent in _in_turn(number):
-            await _until_ready(http, sizes.kept)
+            await until_warm_bots_wait(http, WARM, sizes.kept, _READY_SECONDS)
             for start in await _starts(machine, http, agent, sizes.at_once):
                 _sample(run, number, agent, start, name)
 
@@ -165,7 +165,7 @@ async def _measure_crowd(run: BenchRun, machine: Machine, http: httpx.AsyncClien
     if not _has_memory(run, sizes.kept + sizes.crowd):
         return
     name = partial(together, at_once=sizes.crowd)
-    await _until_ready(http, sizes.kept)
+    await until_warm_bots_wait(http, WARM, sizes.kept, _READY_SECONDS)
     run.progress.doing(f"{sizes.crowd} starts at one time, {sizes.kept} warm bots")
     starts = await _starts(machine, http, WARM, sizes.crowd, may_fail=True)
     for number in range(sizes.crowd):
@@ -274,17 +274,6 @@ async def _seconds_until_it_waited(http: httpx.AsyncClient, session_id: str) -> 
 def _seconds_to_join(session: dict[str, Any]) -> float:
     at = moments(session["timeline"])
     return at["joined"] - at["accepted"]
-
-
-async def _until_ready(http: httpx.AsyncClient, kept: int) -> None:
-    """Wait until as many bots wait as are kept, and none is being started."""
-
-    async def are_ready() -> bool:
-        agents = (await http.get("/v1/agents")).raise_for_status().json()["agents"]
-        states = [each["warm"] for each in agents if each["name"] == WARM]
-        return any(each["ready"] == kept and each["starting"] == 0 for each in states)
-
-    await eventually(are_ready, f"{kept} warm bots", within=_READY_SECONDS)
 
 
 def _has_memory(run: BenchRun, bots: int) -> bool:

@@ -141,9 +141,9 @@ class WarmShop:
 
     async def evict(self, pod: str) -> None:
         """Evict a pod, as a drain does."""
-        metadata = {"name": pod, "namespace": self.crew.namespace}
-        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
-        await self.plane.api("POST", f"{self.crew.pods}/{pod}/eviction", eviction)
+        refusal = await self.plane.evict(self.crew.namespace, pod)
+        if refusal is not None:
+            refusal.raise_for_status()
 
     async def end_of(self, at: ReplicaProcess, session_id: str) -> str | None:
         """Return why a session has ended; None if it has not."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
@@ -66,16 +65,8 @@ async def make_bot(plane: ControlPlane, namespace: str, template: Path = TEMPLAT
 async def evict(plane: ControlPlane, pod: str) -> int:
     """What the API server answers."""
     namespace, _, name = pod.removeprefix("/api/v1/namespaces/").partition("/pods/")
-    body = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": name, "namespace": namespace},
-    }
-    try:
-        await plane.api("POST", f"{pod}/eviction", body)
-    except httpx.HTTPStatusError as error:
-        return error.response.status_code
-    return 201
+    refusal = await plane.evict(namespace, name)
+    return 201 if refusal is None else refusal.status_code
 
 
 @overlays
